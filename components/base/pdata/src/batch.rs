@@ -1,0 +1,108 @@
+//! What flows through pipelines: telemetry, its context, and its stake in the ledger.
+
+use std::sync::Arc;
+
+use crate::context::Context;
+use crate::ledger::{Outcome, Stake};
+use crate::payload::Payload;
+use crate::signal::Signal;
+
+/// A group of items on its way. Not `Clone`: a further copy is a move in the books, see [`Batch::copy`].
+#[derive(Debug)]
+#[must_use = "dropping a batch is a loss in the books; settle it or pass it on"]
+pub struct Batch {
+    payload: Payload,
+    context: Arc<Context>,
+    stake: Stake,
+}
+
+impl Batch {
+    /// A batch that no account knows yet; entering a pipeline opens its stake.
+    pub fn new(payload: Payload, context: Arc<Context>) -> Self {
+        Self { payload, context, stake: Stake::none() }
+    }
+
+    /// A batch from its parts.
+    pub fn from_parts(payload: Payload, context: Arc<Context>, stake: Stake) -> Self {
+        Self { payload, context, stake }
+    }
+
+    /// The parts, for components that hold items in their own form. The stake must be settled or reunited with a batch.
+    #[must_use]
+    pub fn into_parts(self) -> (Payload, Arc<Context>, Stake) {
+        (self.payload, self.context, self.stake)
+    }
+
+    /// What it carries.
+    #[must_use]
+    pub fn signal(&self) -> Signal {
+        self.payload.signal()
+    }
+
+    /// Spans, data points or log records.
+    #[must_use]
+    pub fn items(&self) -> u64 {
+        self.payload.items()
+    }
+
+    /// Size of the serialized request in bytes.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        self.payload.encoded_len()
+    }
+
+    /// The telemetry.
+    #[must_use]
+    pub fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
+    /// Replaces the telemetry by what an edit made of it. Items must be the same in number; removing or adding some goes
+    /// through [`Batch::stake_mut`] first.
+    pub fn set_payload(&mut self, payload: Payload) {
+        self.payload = payload;
+    }
+
+    /// Who sent it.
+    #[must_use]
+    pub fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    /// Replaces the context.
+    pub fn set_context(&mut self, context: Arc<Context>) {
+        self.context = context;
+    }
+
+    /// The ledger's side of the items.
+    pub fn stake(&self) -> &Stake {
+        &self.stake
+    }
+
+    /// The ledger's side of the items.
+    pub fn stake_mut(&mut self) -> &mut Stake {
+        &mut self.stake
+    }
+
+    /// Replaces the stake and returns the old one.
+    pub fn replace_stake(&mut self, stake: Stake) -> Stake {
+        std::mem::replace(&mut self.stake, stake)
+    }
+
+    /// A fan-out copy: shares the bytes, registered in the books.
+    pub fn copy(&self) -> Self {
+        Self { payload: self.payload.clone(), context: Arc::clone(&self.context), stake: self.stake.copy() }
+    }
+
+    /// Appends the items of `other`, whose context must [merge](Context::merges_with); the first context stays. Moves no
+    /// bytes.
+    pub fn append(&mut self, other: Self) {
+        self.payload.append(other.payload);
+        self.stake.merge(other.stake);
+    }
+
+    /// Says where all its items went.
+    pub fn settle(self, outcome: Outcome) {
+        self.stake.settle(outcome);
+    }
+}
