@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::context::Context;
 use crate::ledger::{Outcome, Stake};
 use crate::payload::Payload;
@@ -14,17 +16,21 @@ pub struct Batch {
     payload: Payload,
     context: Arc<Context>,
     stake: Stake,
+    pending: Pending,
 }
+
+/// Which branches of which fan-outs still lack a batch that was handed back: pairs of fan-out and bit set.
+pub type Pending = SmallVec<[(u32, u64); 1]>;
 
 impl Batch {
     /// A batch that no account knows yet; entering a pipeline opens its stake.
     pub fn new(payload: Payload, context: Arc<Context>) -> Self {
-        Self { payload, context, stake: Stake::none() }
+        Self { payload, context, stake: Stake::none(), pending: Pending::new() }
     }
 
     /// A batch from its parts.
     pub fn from_parts(payload: Payload, context: Arc<Context>, stake: Stake) -> Self {
-        Self { payload, context, stake }
+        Self { payload, context, stake, pending: Pending::new() }
     }
 
     /// The parts, for components that hold items in their own form. The stake must be settled or reunited with a batch.
@@ -91,7 +97,12 @@ impl Batch {
 
     /// A fan-out copy: shares the bytes, registered in the books.
     pub fn copy(&self) -> Self {
-        Self { payload: self.payload.clone(), context: Arc::clone(&self.context), stake: self.stake.copy() }
+        Self {
+            payload: self.payload.clone(),
+            context: Arc::clone(&self.context),
+            stake: self.stake.copy(),
+            pending: self.pending.clone(),
+        }
     }
 
     /// Appends the items of `other`, whose context must [merge](Context::merges_with); the first context stays. Moves no
@@ -99,6 +110,29 @@ impl Batch {
     pub fn append(&mut self, other: Self) {
         self.payload.append(other.payload);
         self.stake.merge(other.stake);
+    }
+
+    /// The fan-out branches that still lack this batch, when it was handed back.
+    #[must_use]
+    pub fn pending(&self) -> &Pending {
+        &self.pending
+    }
+
+    /// Puts back what [`Batch::pending`] returned.
+    pub fn restore_pending(&mut self, pending: Pending) {
+        self.pending = pending;
+    }
+
+    /// Notes that only `branches` (a bit set) of `fanout` still lack it.
+    pub fn set_pending(&mut self, fanout: u32, branches: u64) {
+        self.pending.retain(|(id, _)| *id != fanout);
+        self.pending.push((fanout, branches));
+    }
+
+    /// Takes the note for `fanout`.
+    pub fn take_pending(&mut self, fanout: u32) -> Option<u64> {
+        let at = self.pending.iter().position(|(id, _)| *id == fanout)?;
+        Some(self.pending.remove(at).1)
     }
 
     /// Says where all its items went.

@@ -1,0 +1,334 @@
+//! How the program learns of a component: one [`Factory`] per type.
+
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use config::{Decode, Decoder, Node, Schema};
+use pdata::{ByteAccount, Signal};
+
+use crate::ComponentId;
+use crate::edge::Edge;
+use crate::error::BuildError;
+use crate::extension::Extension;
+use crate::lifecycle::{Component, Stage};
+use crate::row::Processor;
+use crate::telemetry::Telemetry;
+
+/// The five kinds of components.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// The outside world to telemetry.
+    Receiver,
+    /// Telemetry to telemetry, inside a pipeline.
+    Processor,
+    /// Telemetry to the outside world or a store.
+    Exporter,
+    /// End of some pipelines, start of others.
+    Connector,
+    /// A service beside the pipelines.
+    Extension,
+}
+
+impl Kind {
+    /// `receiver`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Receiver => "receiver",
+            Self::Processor => "processor",
+            Self::Exporter => "exporter",
+            Self::Connector => "connector",
+            Self::Extension => "extension",
+        }
+    }
+
+    /// The top-level key of its section: `receivers`.
+    #[must_use]
+    pub const fn section(self) -> &'static str {
+        match self {
+            Self::Receiver => "receivers",
+            Self::Processor => "processors",
+            Self::Exporter => "exporters",
+            Self::Connector => "connectors",
+            Self::Extension => "extensions",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How settled a component is for a signal, in the Collector's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stability {
+    /// Keys may change without notice.
+    Alpha,
+    /// Keys change with notice.
+    Beta,
+    /// Keys do not change.
+    Stable,
+}
+
+impl Stability {
+    /// `Stable`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Alpha => "Alpha",
+            Self::Beta => "Beta",
+            Self::Stable => "Stable",
+        }
+    }
+}
+
+/// What the program passes to a component it creates.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The component's ID in the YAML.
+    pub id: ComponentId,
+    /// Own metrics, labelled with the component.
+    pub telemetry: Telemetry,
+    /// The process-wide account of telemetry bytes.
+    pub account: Arc<ByteAccount>,
+    /// State shared between instances of one component ID.
+    pub shared: Shared,
+}
+
+/// Where instances of one component (per signal or pipeline) find what they share: a file, a limiter.
+#[derive(Clone, Debug, Default)]
+pub struct Shared(Arc<Mutex<HashMap<String, Weak<dyn Any + Send + Sync>>>>);
+
+impl Shared {
+    /// The instance under `key` (use the component's kind and ID), made by `create` when nobody holds one.
+    ///
+    /// # Errors
+    /// What `create` answers.
+    pub fn get_or_create<T: Send + Sync + 'static, E>(
+        &self,
+        key: &str,
+        create: impl FnOnce() -> Result<Arc<T>, E>,
+    ) -> Result<Arc<T>, E> {
+        let mut instances = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Ok(instance)) = instances.get(key).and_then(Weak::upgrade).map(Arc::downcast::<T>) {
+            return Ok(instance);
+        }
+        let instance = create()?;
+        let any: Arc<dyn Any + Send + Sync> = Arc::<T>::clone(&instance);
+        instances.insert(key.to_owned(), Arc::downgrade(&any));
+        Ok(instance)
+    }
+
+    /// A registry of its own, so that a reload does not share state with the graph it replaces.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// Where a receiver hands its batches: one edge per signal in use.
+#[derive(Clone, Debug, Default)]
+pub struct Outputs(pub BTreeMap<Signal, Edge>);
+
+impl Outputs {
+    /// The edge for `signal`, if a pipeline of that signal uses the receiver.
+    #[must_use]
+    pub fn get(&self, signal: Signal) -> Option<&Edge> {
+        self.0.get(&signal)
+    }
+}
+
+/// Where a connector hands its batches.
+#[derive(Clone, Debug)]
+pub struct ConnectorOutputs {
+    /// Signal of the receiving pipelines.
+    pub signal: Signal,
+    /// All of them at once.
+    pub all: Edge,
+    /// Each by pipeline ID, for connectors that choose.
+    pub pipelines: BTreeMap<String, Edge>,
+}
+
+/// A decoded, valid configuration of a component, its type known to the factory alone.
+pub type AnyConfig = Arc<dyn Any + Send + Sync>;
+
+type CreateReceiver = dyn Fn(Settings, &AnyConfig, Outputs) -> Result<Arc<dyn Component>, BuildError> + Send + Sync;
+type CreateProcessor = dyn Fn(Settings, &AnyConfig, Signal, Edge) -> Result<Processor, BuildError> + Send + Sync;
+type CreateExporter = dyn Fn(Settings, &AnyConfig, Signal) -> Result<Arc<dyn Stage>, BuildError> + Send + Sync;
+type CreateConnector =
+    dyn Fn(Settings, &AnyConfig, Signal, ConnectorOutputs) -> Result<Arc<dyn Stage>, BuildError> + Send + Sync;
+type CreateExtension = dyn Fn(Settings, &AnyConfig) -> Result<Arc<dyn Extension>, BuildError> + Send + Sync;
+
+/// The constructor of a component, by kind.
+pub enum Create {
+    /// One instance per ID, for all its signals.
+    Receiver(Box<CreateReceiver>),
+    /// One instance per ID and pipeline.
+    Processor(Box<CreateProcessor>),
+    /// One instance per ID and signal.
+    Exporter(Box<CreateExporter>),
+    /// One instance per ID and pair of signals. The pairs it supports, from and to.
+    Connector(&'static [(Signal, Signal)], Box<CreateConnector>),
+    /// One instance per ID.
+    Extension(Box<CreateExtension>),
+}
+
+/// Everything the program knows of a component type.
+pub struct Factory {
+    /// Its kind.
+    pub kind: Kind,
+    /// Canonical type name.
+    pub type_name: &'static str,
+    /// Deprecated type names, accepted with a warning.
+    pub aliases: &'static [&'static str],
+    /// Supported signals and how settled each is. Empty for extensions; connectors list the signals they take.
+    pub signals: Vec<(Signal, Stability)>,
+    decode: Box<dyn Fn(&Node, &mut Decoder<'_>) -> AnyConfig + Send + Sync>,
+    schema: fn() -> Schema,
+    references: Box<dyn Fn(&AnyConfig) -> Vec<ComponentId> + Send + Sync>,
+    create: Create,
+}
+
+impl fmt::Debug for Factory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Factory").field("kind", &self.kind).field("type_name", &self.type_name).finish_non_exhaustive()
+    }
+}
+
+fn typed<C: Send + Sync + 'static>(config: &AnyConfig) -> Arc<C> {
+    Arc::clone(config).downcast::<C>().expect("the factory that decoded a configuration gets it back")
+}
+
+impl Factory {
+    fn new<C: Decode + Default + Send + Sync + 'static>(kind: Kind, type_name: &'static str, create: Create) -> Self {
+        Self {
+            kind,
+            type_name,
+            aliases: &[],
+            signals: Vec::new(),
+            decode: Box::new(|node, decoder| Arc::new(C::decode(node, C::default(), decoder))),
+            schema: C::schema,
+            references: Box::new(|_| Vec::new()),
+            create,
+        }
+    }
+
+    /// A receiver type.
+    pub fn receiver<C: Decode + Default + Send + Sync + 'static>(
+        type_name: &'static str,
+        create: impl Fn(Settings, Arc<C>, Outputs) -> Result<Arc<dyn Component>, BuildError> + Send + Sync + 'static,
+    ) -> Self {
+        let create = Create::Receiver(Box::new(move |settings, config, out| create(settings, typed(config), out)));
+        Self::new::<C>(Kind::Receiver, type_name, create)
+    }
+
+    /// A processor type.
+    pub fn processor<C: Decode + Default + Send + Sync + 'static>(
+        type_name: &'static str,
+        create: impl Fn(Settings, Arc<C>, Signal, Edge) -> Result<Processor, BuildError> + Send + Sync + 'static,
+    ) -> Self {
+        let create = Create::Processor(Box::new(move |settings, config, signal, next| {
+            create(settings, typed(config), signal, next)
+        }));
+        Self::new::<C>(Kind::Processor, type_name, create)
+    }
+
+    /// An exporter type.
+    pub fn exporter<C: Decode + Default + Send + Sync + 'static>(
+        type_name: &'static str,
+        create: impl Fn(Settings, Arc<C>, Signal) -> Result<Arc<dyn Stage>, BuildError> + Send + Sync + 'static,
+    ) -> Self {
+        let create =
+            Create::Exporter(Box::new(move |settings, config, signal| create(settings, typed(config), signal)));
+        Self::new::<C>(Kind::Exporter, type_name, create)
+    }
+
+    /// A connector type that supports `pairs` of signals, from and to.
+    pub fn connector<C: Decode + Default + Send + Sync + 'static>(
+        type_name: &'static str,
+        pairs: &'static [(Signal, Signal)],
+        create: impl Fn(Settings, Arc<C>, Signal, ConnectorOutputs) -> Result<Arc<dyn Stage>, BuildError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        let create = Create::Connector(
+            pairs,
+            Box::new(move |settings, config, from, to| create(settings, typed(config), from, to)),
+        );
+        Self::new::<C>(Kind::Connector, type_name, create)
+    }
+
+    /// An extension type.
+    pub fn extension<C: Decode + Default + Send + Sync + 'static>(
+        type_name: &'static str,
+        create: impl Fn(Settings, Arc<C>) -> Result<Arc<dyn Extension>, BuildError> + Send + Sync + 'static,
+    ) -> Self {
+        let create = Create::Extension(Box::new(move |settings, config| create(settings, typed(config))));
+        Self::new::<C>(Kind::Extension, type_name, create)
+    }
+
+    /// Adds deprecated names.
+    #[must_use]
+    pub fn with_aliases(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    /// Says which signals it supports.
+    #[must_use]
+    pub fn with_signals(mut self, stability: Stability, signals: &[Signal]) -> Self {
+        self.signals.extend(signals.iter().map(|signal| (*signal, stability)));
+        self
+    }
+
+    /// Says which extensions a configuration refers to (`auth.authenticator`, `storage`, `middlewares`). They must be in
+    /// `service::extensions`, and a change to one of them makes a changed component.
+    #[must_use]
+    pub fn with_references<C: Send + Sync + 'static>(
+        mut self,
+        references: impl Fn(&C) -> Vec<ComponentId> + Send + Sync + 'static,
+    ) -> Self {
+        self.references = Box::new(move |config| references(&typed::<C>(config)));
+        self
+    }
+
+    /// Decodes and validates a configuration over the defaults; errors go to the decoder.
+    pub fn decode(&self, node: &Node, decoder: &mut Decoder<'_>) -> AnyConfig {
+        (self.decode)(node, decoder)
+    }
+
+    /// What its configuration looks like.
+    #[must_use]
+    pub fn schema(&self) -> Schema {
+        (self.schema)()
+    }
+
+    /// The extensions that `config` refers to.
+    #[must_use]
+    pub fn references(&self, config: &AnyConfig) -> Vec<ComponentId> {
+        (self.references)(config)
+    }
+
+    /// Its constructor.
+    #[must_use]
+    pub fn create(&self) -> &Create {
+        &self.create
+    }
+
+    /// Whether it goes by that type name.
+    #[must_use]
+    pub fn is_named(&self, type_name: &str) -> bool {
+        self.type_name == type_name || self.aliases.contains(&type_name)
+    }
+
+    /// Whether it supports `signal`.
+    #[must_use]
+    pub fn supports(&self, signal: Signal) -> bool {
+        self.signals.iter().any(|(supported, _)| *supported == signal)
+    }
+}

@@ -1,0 +1,116 @@
+//! One batch to several consumers.
+//!
+//! Every branch gets a copy (which shares the bytes) and all branches run at once, so a slow one delays the answer but
+//! not its siblings. The answers combine: any retryable error makes the whole retryable. A batch handed back remembers
+//! which branches still lack it ([`pdata::Batch::pending`]), so that whoever keeps and retries it does not send it twice
+//! to those that have it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use futures_util::future::join_all;
+use pdata::{Batch, Outcome};
+
+use crate::consumer::{Accepted, ConsumeFuture, Consumer};
+use crate::error::DeliveryError;
+
+/// The most branches one fan-out can have (pending branches are a bit set).
+pub const BRANCHES_MAX: usize = 64;
+
+static NEXT_ID: AtomicU32 = AtomicU32::new(1);
+
+/// Hands every batch to all of its branches.
+pub struct Fanout {
+    id: u32,
+    branches: Vec<Arc<dyn Consumer>>,
+}
+
+impl std::fmt::Debug for Fanout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fanout").field("id", &self.id).field("branches", &self.branches.len()).finish()
+    }
+}
+
+impl Fanout {
+    /// A consumer in front of `branches`: the branch itself when there is one.
+    ///
+    /// # Panics
+    /// With more than [`BRANCHES_MAX`] branches; the graph refuses such configurations before.
+    #[must_use]
+    pub fn over(mut branches: Vec<Arc<dyn Consumer>>) -> Arc<dyn Consumer> {
+        assert!(branches.len() <= BRANCHES_MAX, "a fan-out has at most {BRANCHES_MAX} branches");
+        if branches.len() == 1 {
+            return branches.remove(0);
+        }
+        Arc::new(Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), branches })
+    }
+}
+
+impl Consumer for Fanout {
+    fn consume(&self, mut batch: Batch) -> ConsumeFuture<'_> {
+        Box::pin(async move {
+            let pending = batch.take_pending(self.id).unwrap_or(u64::MAX);
+            let targets: Vec<(usize, &Arc<dyn Consumer>)> =
+                self.branches.iter().enumerate().filter(|(n, _)| pending & (1 << n) != 0).collect();
+            let Some((last, others)) = targets.split_last() else {
+                batch.settle(Outcome::Delivered);
+                return Ok(Accepted::all());
+            };
+            let mut calls: Vec<_> = others.iter().map(|(_, branch)| branch.consume(batch.copy())).collect();
+            calls.push(last.1.consume(batch));
+            let answers = join_all(calls).await;
+            let mut accepted = Accepted::all();
+            let mut failed: Option<DeliveryError> = None;
+            let mut failed_branches = 0_u64;
+            let mut undelivered = None;
+            for ((branch, _), answer) in targets.iter().zip(answers) {
+                match answer {
+                    Ok(answer) => accepted = accepted.and(answer),
+                    Err(mut error) => {
+                        if error.is_retryable() {
+                            failed_branches |= 1 << branch;
+                        }
+                        match (error.take_undelivered(), &undelivered) {
+                            (Some(back), None) if error.is_retryable() => undelivered = Some(back),
+                            // Another copy of the same items goes back already, or nobody will send this one again.
+                            (Some(back), _) => back.settle(Outcome::Refused),
+                            (None, _) => {}
+                        }
+                        failed = Some(match failed.take() {
+                            Some(first) => join(first, error),
+                            None => error,
+                        });
+                    }
+                }
+            }
+            match (failed, undelivered) {
+                (None, _) => Ok(accepted),
+                (Some(error), None) => Err(error),
+                (Some(error), Some(mut back)) => {
+                    back.set_pending(self.id, failed_branches);
+                    Err(error.with_undelivered(back))
+                }
+            }
+        })
+    }
+}
+
+/// Both errors in one: retryable if one of them is, with the longer delay.
+fn join(first: DeliveryError, second: DeliveryError) -> DeliveryError {
+    let delay = first.retry_after().max(second.retry_after());
+    let message = if first.message() == second.message() {
+        first.message().to_owned()
+    } else {
+        format!("{}; {}", first.message(), second.message())
+    };
+    let retryable = first.is_retryable() || second.is_retryable();
+    let leading = if first.is_retryable() == retryable { &first } else { &second };
+    let mut joined = if retryable { DeliveryError::retryable_kept(message) } else { DeliveryError::permanent(message) };
+    if let Some(code) = leading.code() {
+        joined = joined.with_code(code);
+    }
+    if let Some(delay) = delay {
+        joined = joined.with_retry_after(delay);
+    }
+    joined
+}

@@ -1,0 +1,215 @@
+//! Starting, stopping, and what a component is given to live with.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use pdata::{ByteAccount, Ledger};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::ComponentId;
+use crate::consumer::Consumer;
+use crate::error::{ShutdownError, StartError};
+use crate::extension::Extension;
+use crate::listen::Listeners;
+use crate::telemetry::Registry;
+
+/// A boxed future, for traits that are used as objects.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// By when something has to be finished. Uses tokio's clock, so tests can pause it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// `duration` from now.
+    #[must_use]
+    pub fn after(duration: Duration) -> Self {
+        let now = Instant::now();
+        // 30 years stand for "never"; an addition that overflows must not panic.
+        Self(now.checked_add(duration).unwrap_or_else(|| now + Duration::from_secs(946_080_000)))
+    }
+
+    /// The instant.
+    #[must_use]
+    pub fn instant(self) -> Instant {
+        self.0
+    }
+
+    /// Whether it is over.
+    #[must_use]
+    pub fn has_passed(self) -> bool {
+        Instant::now() >= self.0
+    }
+
+    /// Time left, zero when over.
+    #[must_use]
+    pub fn remaining(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+
+    /// Waits for `work`, at most until the deadline.
+    pub async fn bound<T>(self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::time::timeout_at(self.0, work).await.ok()
+    }
+}
+
+/// Anything with a life: see the promises in the crate's head.
+pub trait Component: Send + Sync + 'static {
+    /// Binds, connects, spawns. Returns when ready to work.
+    fn start<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<(), StartError>> {
+        let _ = host;
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Stops taking, drains within the deadline, settles what is left, and ends every task.
+    fn shutdown(&self, deadline: Deadline) -> BoxFuture<'_, Result<(), ShutdownError>> {
+        let _ = deadline;
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// A consumer with a life: exporters, connectors, stateful processors.
+pub trait Stage: Component + Consumer {}
+
+impl<T: Component + Consumer> Stage for T {}
+
+/// Health of one component, as it reports it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Health {
+    /// Not started yet.
+    #[default]
+    Starting,
+    /// Works.
+    Ok,
+    /// Works again after trouble, or is in trouble it expects to recover from: why.
+    Recoverable(String),
+    /// Will not recover without a change: why.
+    Permanent(String),
+    /// Draining.
+    Stopping,
+    /// Stopped.
+    Stopped,
+}
+
+/// State of the service as a whole, for health endpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Components are being started.
+    #[default]
+    Starting,
+    /// Every pipeline runs.
+    Running,
+    /// Shutdown has begun.
+    Stopping,
+}
+
+/// What the service lends to its components. Cheap to clone.
+#[derive(Clone)]
+pub struct Host(Arc<HostInner>);
+
+struct HostInner {
+    extensions: RwLock<BTreeMap<ComponentId, Arc<dyn Extension>>>,
+    health: RwLock<BTreeMap<String, Health>>,
+    phase: watch::Sender<Phase>,
+    listeners: Listeners,
+    account: Arc<ByteAccount>,
+    ledger: Arc<Ledger>,
+    registry: Arc<Registry>,
+    fatal: mpsc::Sender<String>,
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    /// A host, and where its components' fatal errors arrive.
+    #[must_use]
+    pub fn new(
+        account: Arc<ByteAccount>,
+        ledger: Arc<Ledger>,
+        registry: Arc<Registry>,
+    ) -> (Self, mpsc::Receiver<String>) {
+        let (fatal, fatal_errors) = mpsc::channel(16);
+        let inner = HostInner {
+            extensions: RwLock::default(),
+            health: RwLock::default(),
+            phase: watch::Sender::new(Phase::Starting),
+            listeners: Listeners::default(),
+            account,
+            ledger,
+            registry,
+            fatal,
+        };
+        (Self(Arc::new(inner)), fatal_errors)
+    }
+
+    /// The running extension of that ID.
+    #[must_use]
+    pub fn extension(&self, id: &ComponentId) -> Option<Arc<dyn Extension>> {
+        self.0.extensions.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// Replaces the set of running extensions. For the service.
+    pub fn set_extensions(&self, extensions: BTreeMap<ComponentId, Arc<dyn Extension>>) {
+        *self.0.extensions.write().unwrap_or_else(PoisonError::into_inner) = extensions;
+    }
+
+    /// Listening sockets that outlive a reload.
+    #[must_use]
+    pub fn listeners(&self) -> &Listeners {
+        &self.0.listeners
+    }
+
+    /// The process-wide account of telemetry bytes.
+    #[must_use]
+    pub fn account(&self) -> &Arc<ByteAccount> {
+        &self.0.account
+    }
+
+    /// The books.
+    #[must_use]
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.0.ledger
+    }
+
+    /// Own metrics.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.0.registry
+    }
+
+    /// Notes how `component` (`exporter otlp/eu`) is doing.
+    pub fn report_health(&self, component: impl Into<String>, health: Health) {
+        self.0.health.write().unwrap_or_else(PoisonError::into_inner).insert(component.into(), health);
+    }
+
+    /// How every component is doing.
+    #[must_use]
+    pub fn health(&self) -> BTreeMap<String, Health> {
+        self.0.health.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Follows the service's phase.
+    #[must_use]
+    pub fn phase(&self) -> watch::Receiver<Phase> {
+        self.0.phase.subscribe()
+    }
+
+    /// Sets the service's phase. For the service.
+    pub fn set_phase(&self, phase: Phase) {
+        self.0.phase.send_replace(phase);
+    }
+
+    /// Reports an error after which the process has to stop (a listener that died).
+    pub fn fatal(&self, error: impl Into<String>) {
+        // A full channel means that an earlier fatal error is already stopping the process.
+        let _already_stopping = self.0.fatal.try_send(error.into());
+    }
+}

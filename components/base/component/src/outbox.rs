@@ -1,0 +1,276 @@
+//! Sending on behalf of a component that has already answered its own sender.
+//!
+//! Whoever acknowledges before forwarding (`batch`, samplers, connectors) has nobody left to refuse. It puts its batches
+//! into an [`Outbox`], bounded in bytes, whose workers hand them on and retry retryable errors with exponential backoff
+//! and jitter (honouring the destination's delay), during drain too. While the outbox is full, the component refuses its
+//! own input. What is left at the drain's deadline is settled as dropped, reason `shutdown`.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pdata::{Batch, Outcome};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::consumer::Consumer;
+use crate::edge::Edge;
+use crate::lifecycle::Deadline;
+
+/// How an outbox behaves.
+#[derive(Clone, Debug)]
+pub struct OutboxSettings {
+    /// Bytes of serialized telemetry it holds at most, those being sent included. One batch larger than that is taken
+    /// when the outbox is empty.
+    pub bytes_max: usize,
+    /// Batches handed on at once.
+    pub workers: usize,
+    /// First delay after a retryable error.
+    pub backoff_min: Duration,
+    /// Longest delay.
+    pub backoff_max: Duration,
+}
+
+impl Default for OutboxSettings {
+    fn default() -> Self {
+        Self {
+            bytes_max: 64 << 20,
+            workers: 4,
+            backoff_min: Duration::from_millis(50),
+            backoff_max: Duration::from_secs(5),
+        }
+    }
+}
+
+/// See the module's head. Cheap to clone.
+#[derive(Clone)]
+pub struct Outbox(Arc<Inner>);
+
+struct Inner {
+    settings: OutboxSettings,
+    next: Edge,
+    state: Mutex<State>,
+    /// Wakes workers: something to send, or the end.
+    work: Notify,
+    /// Wakes those who wait for room or for emptiness.
+    progress: Notify,
+    /// Wakes workers that sit out a delay when the drain begins.
+    draining: Notify,
+    dropped_items: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Batch>,
+    bytes: usize,
+    busy: usize,
+    closed: bool,
+    stop_at: Option<Instant>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox").field("bytes", &self.bytes()).finish_non_exhaustive()
+    }
+}
+
+/// The outbox has no room (or is closed); the batch comes back.
+#[derive(Debug)]
+pub struct Full(pub Batch);
+
+impl Outbox {
+    /// An outbox in front of `next`. Spawns nothing before [`Outbox::start`].
+    #[must_use]
+    pub fn new(next: Edge, settings: OutboxSettings) -> Self {
+        Self(Arc::new(Inner {
+            settings,
+            next,
+            state: Mutex::default(),
+            work: Notify::new(),
+            progress: Notify::new(),
+            draining: Notify::new(),
+            dropped_items: AtomicU64::new(0),
+        }))
+    }
+
+    /// Starts the workers. Must be called inside a tokio runtime.
+    pub fn start(&self) {
+        let mut state = self.0.lock();
+        while state.workers.len() < self.0.settings.workers.max(1) {
+            let inner = Arc::clone(&self.0);
+            state.workers.push(tokio::spawn(async move { inner.run().await }));
+        }
+    }
+
+    /// Bytes waiting or being sent.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.lock().bytes
+    }
+
+    /// Whether a batch of `bytes` would be taken now.
+    #[must_use]
+    pub fn has_room(&self, bytes: usize) -> bool {
+        let state = self.0.lock();
+        !state.closed && (state.bytes == 0 || state.bytes.saturating_add(bytes) <= self.0.settings.bytes_max)
+    }
+
+    /// Items given up so far: permanent errors downstream that handed items back, and what was left at shutdown.
+    #[must_use]
+    pub fn dropped_items(&self) -> u64 {
+        self.0.dropped_items.load(Ordering::Relaxed)
+    }
+
+    /// Takes responsibility for `batch`.
+    ///
+    /// # Errors
+    /// [`Full`] with the batch when there is no room.
+    pub fn try_send(&self, batch: Batch) -> Result<(), Full> {
+        let bytes = batch.encoded_len();
+        let mut state = self.0.lock();
+        if state.closed || (state.bytes > 0 && state.bytes.saturating_add(bytes) > self.0.settings.bytes_max) {
+            return Err(Full(batch));
+        }
+        state.bytes = state.bytes.saturating_add(bytes);
+        state.waiting.push_back(batch);
+        drop(state);
+        self.0.work.notify_one();
+        Ok(())
+    }
+
+    /// Waits for room, then takes responsibility. For flushing during shutdown, where there is nobody to refuse.
+    ///
+    /// # Errors
+    /// [`Full`] with the batch when the deadline passes or the outbox is closed.
+    pub async fn send(&self, mut batch: Batch, deadline: Deadline) -> Result<(), Full> {
+        loop {
+            let progress = self.0.progress.notified();
+            batch = match self.try_send(batch) {
+                Ok(()) => return Ok(()),
+                Err(Full(batch)) => batch,
+            };
+            if self.0.lock().closed || deadline.bound(progress).await.is_none() {
+                return Err(Full(batch));
+            }
+        }
+    }
+
+    /// Stops taking, goes on sending and retrying until the deadline, drops what is left (reason `shutdown`), and ends
+    /// the workers. Returns the number of items dropped by this call.
+    pub async fn drain(&self, deadline: Deadline) -> u64 {
+        let before = self.dropped_items();
+        let workers = {
+            let mut state = self.0.lock();
+            state.closed = true;
+            state.stop_at = Some(deadline.instant());
+            std::mem::take(&mut state.workers)
+        };
+        self.0.draining.notify_waiters();
+        self.0.work.notify_waiters();
+        // A permit for a worker that was between its check and its wait.
+        self.0.work.notify_one();
+        for worker in workers {
+            // Workers end by themselves at the deadline; a panicked one leaves its batch to the books.
+            let _ended = worker.await;
+        }
+        let left: Vec<Batch> = self.0.lock().waiting.drain(..).collect();
+        for batch in left {
+            self.0.give_up(batch, "shutdown");
+        }
+        self.dropped_items() - before
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give_up(&self, batch: Batch, reason: &'static str) {
+        self.dropped_items.fetch_add(batch.items(), Ordering::Relaxed);
+        batch.settle(Outcome::Dropped(reason));
+    }
+
+    async fn run(&self) {
+        loop {
+            let work = self.work.notified();
+            let (taken, closed) = {
+                let mut state = self.lock();
+                let taken = state.waiting.pop_front();
+                state.busy += usize::from(taken.is_some());
+                (taken, state.closed)
+            };
+            match taken {
+                Some(batch) => {
+                    let bytes = batch.encoded_len();
+                    self.deliver(batch).await;
+                    let mut state = self.lock();
+                    state.bytes = state.bytes.saturating_sub(bytes);
+                    state.busy -= 1;
+                    drop(state);
+                    self.progress.notify_waiters();
+                }
+                None if closed => {
+                    // Let the next waiting worker see the end too.
+                    self.work.notify_one();
+                    return;
+                }
+                None => work.await,
+            }
+        }
+    }
+
+    async fn deliver(&self, mut batch: Batch) {
+        let mut backoff = self.settings.backoff_min;
+        loop {
+            let mut error = match self.next.consume(batch).await {
+                Ok(_accepted) => return,
+                Err(error) => error,
+            };
+            let Some(back) = error.take_undelivered() else {
+                tracing::warn!(error = %error, data = "settled downstream", "sender failed");
+                return;
+            };
+            if !error.is_retryable() {
+                tracing::error!(error = %error, lost_items = back.items(), "sender failed for good");
+                return self.give_up(back, "permanent_error");
+            }
+            let delay = jitter(backoff).max(error.retry_after().unwrap_or_default());
+            let stop_at = self.lock().stop_at;
+            let now = Instant::now();
+            if let Some(stop_at) = stop_at
+                && now >= stop_at
+            {
+                tracing::error!(error = %error, lost_items = back.items(), "shutdown deadline reached while retrying");
+                return self.give_up(back, "shutdown");
+            }
+            let until = stop_at.map_or(now + delay, |stop_at| stop_at.min(now + delay));
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => {}
+                // Drain begins: the wait is shortened so that it counts from the drain's deadline.
+                () = self.drain_began(), if stop_at.is_none() => {}
+            }
+            backoff = (backoff * 2).min(self.settings.backoff_max);
+            batch = back;
+        }
+    }
+
+    async fn drain_began(&self) {
+        let draining = self.draining.notified();
+        if self.lock().stop_at.is_none() {
+            draining.await;
+        }
+    }
+}
+
+/// Between half of `delay` and all of it, so that senders do not retry in step.
+fn jitter(delay: Duration) -> Duration {
+    use std::hash::{BuildHasher, RandomState};
+
+    let random = RandomState::new().hash_one(0_u8);
+    delay.mul_f64(0.5 + (random % 1024) as f64 / 2048.0)
+}

@@ -1,0 +1,468 @@
+//! Own metrics: a registry of counters, gauges and histograms under the Collector's names.
+//!
+//! A registry of ours rather than a facade's recorder, because three readers need the same values (the Prometheus page,
+//! periodic OTLP readers, the ledger's consistent cut), levels decide what exists, and a reload must be able to take
+//! gauges of replaced components away. Recording is one atomic operation; series are created at build time of the
+//! component, never per item.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::SystemTime;
+
+/// How much the program tells about itself (`service::telemetry::metrics::level`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Nothing.
+    None,
+    /// The essential.
+    Basic,
+    /// The default.
+    #[default]
+    Normal,
+    /// Everything.
+    Detailed,
+}
+
+/// Labels of a series: names and values, sorted by name.
+pub type Labels = Vec<(String, String)>;
+
+/// A counter of things. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Counter(Arc<AtomicU64>);
+
+impl Counter {
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// The count.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A value that goes up and down. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Gauge(Arc<AtomicI64>);
+
+impl Gauge {
+    /// Adds `n`, which may be negative.
+    pub fn add(&self, n: i64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Sets the value.
+    pub fn set(&self, value: i64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn get(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A distribution over fixed buckets. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Histogram(Arc<HistogramState>);
+
+#[derive(Debug)]
+struct HistogramState {
+    bounds: Vec<f64>,
+    counts: Vec<AtomicU64>,
+    /// Bits of an `f64`.
+    sum: AtomicU64,
+}
+
+impl Histogram {
+    fn new(bounds: &[f64]) -> Self {
+        Self(Arc::new(HistogramState {
+            bounds: bounds.to_vec(),
+            counts: (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect(),
+            sum: AtomicU64::new(0_f64.to_bits()),
+        }))
+    }
+
+    /// Records one value.
+    pub fn record(&self, value: f64) {
+        let bucket = self.0.bounds.partition_point(|bound| *bound < value);
+        if let Some(count) = self.0.counts.get(bucket) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        let add = |bits: u64| Some((f64::from_bits(bits) + value).to_bits());
+        let _previous = self.0.sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+    }
+
+    fn read(&self) -> Value {
+        Value::Histogram {
+            bounds: self.0.bounds.clone(),
+            counts: self.0.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect(),
+            sum: f64::from_bits(self.0.sum.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+/// Bucket bounds for sizes in items, as the Collector's batch histogram has them.
+pub const ITEM_BUCKETS: &[f64] = &[
+    10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0, 6000.0, 7000.0, 8000.0,
+    9000.0, 10000.0, 20000.0, 30000.0, 50000.0, 100_000.0,
+];
+
+/// Bucket bounds for sizes in bytes.
+pub const BYTE_BUCKETS: &[f64] = &[
+    10.0,
+    25.0,
+    50.0,
+    75.0,
+    100.0,
+    250.0,
+    500.0,
+    750.0,
+    1000.0,
+    2000.0,
+    3000.0,
+    4000.0,
+    5000.0,
+    6000.0,
+    7000.0,
+    8000.0,
+    9000.0,
+    10_000.0,
+    20_000.0,
+    30_000.0,
+    50_000.0,
+    100_000.0,
+    200_000.0,
+    300_000.0,
+    400_000.0,
+    500_000.0,
+    600_000.0,
+    700_000.0,
+    800_000.0,
+    900_000.0,
+    1_000_000.0,
+    2_000_000.0,
+    3_000_000.0,
+    4_000_000.0,
+    5_000_000.0,
+    6_000_000.0,
+    7_000_000.0,
+    8_000_000.0,
+    9_000_000.0,
+];
+
+/// Bucket bounds for durations in seconds, OpenTelemetry's advice for HTTP and RPC.
+pub const SECOND_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Monotonic sum.
+    Counter,
+    /// Current value.
+    Gauge,
+    /// Sum that goes up and down.
+    UpDownCounter,
+    /// Distribution.
+    Histogram,
+}
+
+/// A metric's identity. Declare one as a constant per metric, so that its facts have one home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Name without type and unit suffixes: `otelcol_exporter_sent_spans`.
+    pub name: &'static str,
+    /// What it counts, for `# HELP`.
+    pub help: &'static str,
+    /// UCUM unit: `{spans}`, `By`, `s`.
+    pub unit: &'static str,
+    /// From which level on it exists.
+    pub level: Level,
+}
+
+/// A reading.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Counters and gauges.
+    Number(f64),
+    /// `counts` has one entry more than `bounds`; bounds are inclusive upper ones.
+    Histogram {
+        /// Upper bounds, ascending.
+        bounds: Vec<f64>,
+        /// Per bucket, not cumulative.
+        counts: Vec<u64>,
+        /// Sum of the recorded values.
+        sum: f64,
+    },
+}
+
+/// All series of one metric, read at one time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// Which metric.
+    pub metric: Metric,
+    /// What it is.
+    pub kind: MetricKind,
+    /// Its series, sorted by labels.
+    pub series: Vec<(Labels, Value)>,
+}
+
+type Observe = dyn Fn() -> Vec<(Labels, f64)> + Send + Sync;
+
+struct Family {
+    metric: Metric,
+    kind: MetricKind,
+    counters: BTreeMap<Labels, Counter>,
+    gauges: BTreeMap<Labels, Gauge>,
+    histograms: BTreeMap<Labels, Histogram>,
+    observers: Vec<Weak<Observe>>,
+}
+
+/// All own metrics of the process.
+pub struct Registry {
+    level: AtomicU8,
+    started: SystemTime,
+    families: Mutex<BTreeMap<&'static str, Family>>,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("families", &self.lock().len()).finish_non_exhaustive()
+    }
+}
+
+/// Keeps an observed gauge alive; dropping it removes the gauge's series.
+#[must_use = "an observer lives as long as its registration"]
+pub struct Observer(#[expect(dead_code, reason = "held for its drop")] Arc<Observe>);
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
+    }
+}
+
+impl Registry {
+    /// An empty registry.
+    #[must_use]
+    pub fn new(level: Level) -> Arc<Self> {
+        Arc::new(Self { level: AtomicU8::new(level as u8), started: SystemTime::now(), families: Mutex::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Family>> {
+        self.families.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When counting began.
+    #[must_use]
+    pub fn started(&self) -> SystemTime {
+        self.started
+    }
+
+    /// The level of what is shown.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        match self.level.load(Ordering::Relaxed) {
+            0 => Level::None,
+            1 => Level::Basic,
+            2 => Level::Normal,
+            _ => Level::Detailed,
+        }
+    }
+
+    /// Changes the level of what is shown. Everything is counted at any level.
+    pub fn set_level(&self, level: Level) {
+        self.level.store(level as u8, Ordering::Relaxed);
+    }
+
+    fn with_family<T>(&self, metric: Metric, kind: MetricKind, with: impl FnOnce(&mut Family) -> T) -> T {
+        let mut families = self.lock();
+        let family = families.entry(metric.name).or_insert_with(|| Family {
+            metric,
+            kind,
+            counters: BTreeMap::new(),
+            gauges: BTreeMap::new(),
+            histograms: BTreeMap::new(),
+            observers: Vec::new(),
+        });
+        with(family)
+    }
+
+    /// The counter with these labels; the same one for the same labels.
+    #[must_use]
+    pub fn counter(&self, metric: Metric, labels: Labels) -> Counter {
+        self.with_family(metric, MetricKind::Counter, |family| {
+            family.counters.entry(sorted(labels)).or_default().clone()
+        })
+    }
+
+    /// The up-down counter with these labels.
+    #[must_use]
+    pub fn up_down_counter(&self, metric: Metric, labels: Labels) -> Gauge {
+        self.with_family(metric, MetricKind::UpDownCounter, |family| {
+            family.gauges.entry(sorted(labels)).or_default().clone()
+        })
+    }
+
+    /// The histogram with these labels.
+    #[must_use]
+    pub fn histogram(&self, metric: Metric, bounds: &[f64], labels: Labels) -> Histogram {
+        self.with_family(metric, MetricKind::Histogram, |family| {
+            family.histograms.entry(sorted(labels)).or_insert_with(|| Histogram::new(bounds)).clone()
+        })
+    }
+
+    /// Values that are asked for when somebody reads. `kind` is [`MetricKind::Gauge`] or [`MetricKind::Counter`].
+    pub fn observe(
+        &self,
+        metric: Metric,
+        kind: MetricKind,
+        observe: impl Fn() -> Vec<(Labels, f64)> + Send + Sync + 'static,
+    ) -> Observer {
+        let observe: Arc<Observe> = Arc::new(observe);
+        self.with_family(metric, kind, |family| family.observers.push(Arc::downgrade(&observe)));
+        Observer(observe)
+    }
+
+    /// Reads everything the level shows, sorted by name and labels.
+    #[must_use]
+    pub fn read(&self) -> Vec<Reading> {
+        let level = self.level();
+        // Observers may take other locks (the ledger's), so they run after this one is released.
+        let mut readings = Vec::new();
+        let mut observers = Vec::new();
+        for family in self.lock().values_mut().filter(|family| family.metric.level <= level) {
+            family.observers.retain(|observer| observer.strong_count() > 0);
+            let mut series: Vec<(Labels, Value)> = Vec::new();
+            series.extend(family.counters.iter().map(|(labels, c)| (labels.clone(), Value::Number(c.get() as f64))));
+            series.extend(family.gauges.iter().map(|(labels, g)| (labels.clone(), Value::Number(g.get() as f64))));
+            series.extend(family.histograms.iter().map(|(labels, h)| (labels.clone(), h.read())));
+            observers.push(family.observers.iter().filter_map(Weak::upgrade).collect::<Vec<_>>());
+            readings.push(Reading { metric: family.metric, kind: family.kind, series });
+        }
+        for (reading, observers) in readings.iter_mut().zip(observers) {
+            for observe in observers {
+                reading
+                    .series
+                    .extend(observe().into_iter().map(|(labels, value)| (sorted(labels), Value::Number(value))));
+            }
+            reading.series.sort_by(|(a, _), (b, _)| a.cmp(b));
+        }
+        readings.retain(|reading| !reading.series.is_empty());
+        readings
+    }
+}
+
+fn sorted(mut labels: Labels) -> Labels {
+    labels.sort();
+    labels
+}
+
+/// A registry seen by one component: adds its labels to every series.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    registry: Arc<Registry>,
+    labels: Arc<Labels>,
+}
+
+impl Telemetry {
+    /// A view that adds `labels` (`receiver` = `otlp/2`).
+    #[must_use]
+    pub fn new(registry: Arc<Registry>, labels: Labels) -> Self {
+        Self { registry, labels: Arc::new(labels) }
+    }
+
+    /// A view that leads nowhere, for tests.
+    #[must_use]
+    pub fn detached() -> Self {
+        Self::new(Registry::new(Level::Detailed), Labels::new())
+    }
+
+    /// The registry behind it.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// The component's labels and these.
+    #[must_use]
+    pub fn labels(&self, more: &[(&str, &str)]) -> Labels {
+        let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.labels.iter().cloned().chain(more).collect()
+    }
+
+    /// A counter of this component.
+    #[must_use]
+    pub fn counter(&self, metric: Metric, labels: &[(&str, &str)]) -> Counter {
+        self.registry.counter(metric, self.labels(labels))
+    }
+
+    /// An up-down counter of this component.
+    #[must_use]
+    pub fn up_down_counter(&self, metric: Metric, labels: &[(&str, &str)]) -> Gauge {
+        self.registry.up_down_counter(metric, self.labels(labels))
+    }
+
+    /// A histogram of this component.
+    #[must_use]
+    pub fn histogram(&self, metric: Metric, bounds: &[f64], labels: &[(&str, &str)]) -> Histogram {
+        self.registry.histogram(metric, bounds, self.labels(labels))
+    }
+
+    /// A gauge of this component that is asked for when somebody reads.
+    pub fn gauge(
+        &self,
+        metric: Metric,
+        labels: &[(&str, &str)],
+        value: impl Fn() -> f64 + Send + Sync + 'static,
+    ) -> Observer {
+        let labels = self.labels(labels);
+        self.registry.observe(metric, MetricKind::Gauge, move || vec![(labels.clone(), value())])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPANS: Metric = Metric { name: "spans", help: "h", unit: "{spans}", level: Level::Basic };
+    const SIZES: Metric = Metric { name: "sizes", help: "h", unit: "By", level: Level::Detailed };
+
+    #[test]
+    fn same_labels_give_the_same_series_in_any_order() {
+        let registry = Registry::new(Level::Normal);
+        let label = |n: &str, v: &str| (n.to_owned(), v.to_owned());
+        registry.counter(SPANS, vec![label("b", "1"), label("a", "2")]).add(2);
+        registry.counter(SPANS, vec![label("a", "2"), label("b", "1")]).add(3);
+        let read = registry.read();
+        assert_eq!(read.len(), 1);
+        assert_eq!(read[0].series, [(vec![label("a", "2"), label("b", "1")], Value::Number(5.0))]);
+    }
+
+    #[test]
+    fn level_hides_without_losing_counts() {
+        let registry = Registry::new(Level::Normal);
+        let sizes = registry.histogram(SIZES, &[1.0, 2.0], Labels::new());
+        for value in [0.5, 1.0, 1.5, 9.0] {
+            sizes.record(value);
+        }
+        assert!(registry.read().is_empty());
+        registry.set_level(Level::Detailed);
+        let Value::Histogram { counts, sum, .. } = registry.read()[0].series[0].1.clone() else { panic!() };
+        assert_eq!(counts, [2, 1, 1]);
+        assert!((sum - 12.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn an_observed_gauge_goes_with_its_registration() {
+        let telemetry = Telemetry::detached();
+        let observer = telemetry.gauge(SPANS, &[("q", "1")], || 7.0);
+        assert_eq!(telemetry.registry().read()[0].series[0].1, Value::Number(7.0));
+        drop(observer);
+        assert!(telemetry.registry().read().is_empty());
+    }
+}
