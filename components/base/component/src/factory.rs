@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use config::{Decode, Decoder, Node, Schema};
+use config::{Decode, Errors, Node, Schema};
 use pdata::{ByteAccount, Signal};
 
 use crate::ComponentId;
@@ -163,6 +163,8 @@ type CreateConnector =
     dyn Fn(Settings, &AnyConfig, Signal, ConnectorOutputs) -> Result<Arc<dyn Stage>, BuildError> + Send + Sync;
 type CreateExtension = dyn Fn(Settings, &AnyConfig) -> Result<Arc<dyn Extension>, BuildError> + Send + Sync;
 
+type References = dyn Fn(&AnyConfig) -> Vec<ComponentId> + Send + Sync;
+
 /// The constructor of a component, by kind.
 pub enum Create {
     /// One instance per ID, for all its signals.
@@ -187,10 +189,22 @@ pub struct Factory {
     pub aliases: &'static [&'static str],
     /// Supported signals and how settled each is. Empty for extensions; connectors list the signals they take.
     pub signals: Vec<(Signal, Stability)>,
-    decode: Box<dyn Fn(&Node, &mut Decoder<'_>) -> AnyConfig + Send + Sync>,
+    decode: fn(&Node, &str, &mut Errors) -> AnyConfig,
     schema: fn() -> Schema,
-    references: Box<dyn Fn(&AnyConfig) -> Vec<ComponentId> + Send + Sync>,
+    references: Box<References>,
     create: Create,
+}
+
+impl fmt::Debug for Create {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Receiver(_) => "Create::Receiver",
+            Self::Processor(_) => "Create::Processor",
+            Self::Exporter(_) => "Create::Exporter",
+            Self::Connector(..) => "Create::Connector",
+            Self::Extension(_) => "Create::Extension",
+        })
+    }
 }
 
 impl fmt::Debug for Factory {
@@ -210,7 +224,7 @@ impl Factory {
             type_name,
             aliases: &[],
             signals: Vec::new(),
-            decode: Box::new(|node, decoder| Arc::new(C::decode(node, C::default(), decoder))),
+            decode: |node, path, errors| Arc::new(config::decode(node, C::default(), path, errors)),
             schema: C::schema,
             references: Box::new(|_| Vec::new()),
             create,
@@ -297,9 +311,9 @@ impl Factory {
         self
     }
 
-    /// Decodes and validates a configuration over the defaults; errors go to the decoder.
-    pub fn decode(&self, node: &Node, decoder: &mut Decoder<'_>) -> AnyConfig {
-        (self.decode)(node, decoder)
+    /// Decodes and validates a configuration over the defaults. `path` is the block's, `receivers::otlp`.
+    pub fn decode(&self, node: &Node, path: &str, errors: &mut Errors) -> AnyConfig {
+        (self.decode)(node, path, errors)
     }
 
     /// What its configuration looks like.

@@ -34,7 +34,6 @@ impl Batch {
     }
 
     /// The parts, for components that hold items in their own form. The stake must be settled or reunited with a batch.
-    #[must_use]
     pub fn into_parts(self) -> (Payload, Arc<Context>, Stake) {
         (self.payload, self.context, self.stake)
     }

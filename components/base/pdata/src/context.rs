@@ -61,7 +61,9 @@ impl Context {
 
 /// Request headers: names in lower case, values as received, in order of arrival; a name may occur several times.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Metadata(Option<Arc<[(Box<str>, Box<str>)]>>);
+pub struct Metadata(Option<Arc<[MetadataPair]>>);
+
+type MetadataPair = (Box<str>, Box<str>);
 
 impl Metadata {
     /// Builds from pairs; names are lower-cased.
