@@ -1,0 +1,166 @@
+//! Located tree to typed values: every error collected, a value always returned.
+//!
+//! A value is decoded over a base, which is the default of its place; what is wrong or missing leaves the base as it
+//! was. Nothing stops at the first error. Composite settings are in [`crate::reader`].
+
+use crate::{
+    codes::{self, Code},
+    error::{ConfigError, Errors},
+    node::{Node, Value},
+    schema::Schema,
+    validate::Validator,
+};
+
+/// A type that can be read from configuration. `#[derive(Config)]` implements it for structs and unit enums.
+pub trait Decode: Sized {
+    /// Whether a scalar where a list of these is expected is split at commas.
+    const SPLIT_SCALAR: bool = false;
+
+    /// Reads `node` over `base`. Errors go to `cx`; the result is then as good as can be. Null gives `base`.
+    fn decode(node: &Node, base: Self, cx: &mut Decoder<'_>) -> Self;
+
+    /// What can be written, for documentation and redaction.
+    fn schema() -> Schema;
+
+    /// The value as it would be written; secrets as `[REDACTED]`. Null when there is nothing to write.
+    fn encode(&self) -> Value {
+        Value::Null
+    }
+
+    /// Checks a decoded value, blocks inside it first. Runs only when decoding found no error.
+    fn validate(&self, validator: &mut Validator<'_>) {
+        let _ = validator;
+    }
+}
+
+/// Decodes and, if that found no error, validates. `path` is the Collector's name of the block: `receivers::otlp`, or
+/// nothing at the top. Errors and warnings are added to `errors`.
+pub fn decode<T: Decode>(node: &Node, base: T, path: &str, errors: &mut Errors) -> T {
+    let before = errors.error_count();
+    let value = T::decode(node, base, &mut Decoder::new(errors, path));
+    if errors.error_count() == before {
+        value.validate(&mut Validator::new(node, path, errors));
+    }
+    value
+}
+
+/// The path and the collected errors while a tree is decoded.
+#[derive(Debug)]
+pub struct Decoder<'a> {
+    errors: &'a mut Errors,
+    root: String,
+    path: Vec<Segment>,
+    /// A key that the next block has besides its own (`enabled` of [`crate::Optional`]).
+    pub(crate) also_known: Option<&'static str>,
+}
+
+#[derive(Debug)]
+enum Segment {
+    Key(String),
+    Index(usize),
+}
+
+impl<'a> Decoder<'a> {
+    /// Starts below `root`, the Collector's name of the block (`receivers::otlp`).
+    pub fn new(errors: &'a mut Errors, root: &str) -> Self {
+        Self { errors, root: root.to_owned(), path: Vec::new(), also_known: None }
+    }
+
+    /// Runs `f` with `key` added to the path.
+    pub fn in_key<R>(&mut self, key: &str, f: impl FnOnce(&mut Self) -> R) -> R {
+        self.within(Segment::Key(key.to_owned()), f)
+    }
+
+    /// Runs `f` with a list index added to the path.
+    pub fn in_index<R>(&mut self, index: usize, f: impl FnOnce(&mut Self) -> R) -> R {
+        self.within(Segment::Index(index), f)
+    }
+
+    fn within<R>(&mut self, segment: Segment, f: impl FnOnce(&mut Self) -> R) -> R {
+        let also_known = self.also_known.take();
+        self.path.push(segment);
+        let result = f(self);
+        self.path.pop();
+        self.also_known = also_known;
+        result
+    }
+
+    /// The path below the root as the Collector's decoder quotes it: `protocols.grpc`, `policies[0].name`.
+    pub fn quoted_path(&self) -> String {
+        let mut text = String::new();
+        for segment in &self.path {
+            match segment {
+                Segment::Key(key) => {
+                    if !text.is_empty() {
+                        text.push('.');
+                    }
+                    text.push_str(key);
+                }
+                Segment::Index(index) => text.push_str(&format!("[{index}]")),
+            }
+        }
+        text
+    }
+
+    /// The full path in `::` form.
+    pub fn full_path(&self) -> String {
+        let mut text = self.root.clone();
+        for segment in &self.path {
+            if !text.is_empty() {
+                text.push_str("::");
+            }
+            match segment {
+                Segment::Key(key) => text.push_str(key),
+                Segment::Index(index) => text.push_str(&index.to_string()),
+            }
+        }
+        text
+    }
+
+    /// An error at a node; path, setting and origin are filled in. Add to it, then [`Decoder::push`].
+    pub fn error(&self, node: &Node, code: Code, message: impl Into<String>) -> ConfigError {
+        self.fill(node, ConfigError::new(code, message))
+    }
+
+    /// A warning at a node; path, setting and origin are filled in. Add to it, then [`Decoder::push`].
+    pub fn warning(&self, node: &Node, code: Code, message: impl Into<String>) -> ConfigError {
+        self.fill(node, ConfigError::warning(code, message))
+    }
+
+    fn fill(&self, node: &Node, error: ConfigError) -> ConfigError {
+        let mut error = error.in_path(self.root.clone()).at(&node.origin);
+        error.setting = self.full_path();
+        if let Some(expansion) = &node.expansion {
+            error = error.with_note(format!("the value came from `{}`", expansion.reference));
+        }
+        error
+    }
+
+    /// Collects an error or warning.
+    pub fn push(&mut self, error: ConfigError) {
+        self.errors.push(error);
+    }
+
+    /// Reports that something of another type was expected: `expected` continues the sentence "expected …".
+    pub fn wrong_type(&mut self, node: &Node, expected: &str) {
+        let error = self.wrong_type_error(node, expected);
+        self.push(error);
+    }
+
+    pub(crate) fn wrong_type_error(&self, node: &Node, expected: &str) -> ConfigError {
+        let quoted = self.quoted_path();
+        let subject = if quoted.is_empty() { String::new() } else { format!("'{quoted}' ") };
+        let message = format!("{subject}expected {expected}, got {}", node.describe());
+        self.error(node, codes::WRONG_TYPE, message)
+    }
+
+    /// Notes that the text at this node is a secret.
+    pub fn mask(&mut self, node: &Node) {
+        self.errors.mask(&node.origin);
+    }
+
+    /// Everything collected so far.
+    pub fn errors(&self) -> &Errors {
+        self.errors
+    }
+}

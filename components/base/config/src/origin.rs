@@ -1,0 +1,90 @@
+//! Where a piece of configuration was written: the text it came from and the place in it.
+//!
+//! Sources keep their whole text, so that an error can show lines long after parsing; every node holds its source by
+//! reference count.
+
+use std::{fmt, sync::Arc};
+
+/// A text that configuration was read from.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Source {
+    name: String,
+    text: String,
+}
+
+impl Source {
+    /// Names a text: a path for files, else what the user typed (`env:X`, `yaml:…`, `--set`).
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self { name: name.into(), text: text.into() })
+    }
+
+    /// The name shown before line and column.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The line with this number (the first is 1), without its line break.
+    pub fn line(&self, number: u32) -> Option<&str> {
+        let index = usize::try_from(number).ok()?.checked_sub(1)?;
+        self.text.lines().nth(index)
+    }
+}
+
+/// A place in a [`Source`]; the default is "written nowhere", as for values made by code.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    source: Option<Arc<Source>>,
+    /// First line is 1; 0 where there is no source.
+    pub line: u32,
+    /// First column is 1, counted in characters.
+    pub column: u32,
+    /// Characters from start to end, line breaks included.
+    pub length: u32,
+}
+
+impl Origin {
+    /// A place in `source`.
+    pub fn new(source: &Arc<Source>, line: u32, column: u32, length: u32) -> Self {
+        Self { source: Some(Arc::clone(source)), line, column, length }
+    }
+
+    /// The text this place is in; `None` for values made by code.
+    pub fn source(&self) -> Option<&Arc<Source>> {
+        self.source.as_ref()
+    }
+
+    /// Whether this is a place at all.
+    pub fn is_known(&self) -> bool {
+        self.source.is_some()
+    }
+
+    /// The source's name; empty for values made by code.
+    pub fn source_name(&self) -> &str {
+        self.source.as_ref().map_or("", |source| source.name())
+    }
+
+    /// A key to sort by: source, line, column.
+    pub(crate) fn order(&self) -> (&str, u32, u32) {
+        (self.source_name(), self.line, self.column)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Some(source) => write!(f, "{}:{}:{}", source.name, self.line, self.column),
+            None => f.write_str("(built in)"),
+        }
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,255 @@
+//! Errors as text with quoted lines and carets, as JSON, and as annotations of GitHub Actions.
+//!
+//! Quoted lines are masked: the places that decoding marked as secret, and whatever follows a key that sounds like one.
+//! Control characters are not passed on to a terminal.
+
+use crate::{
+    error::{ConfigError, Errors, Severity},
+    origin::{Origin, Source},
+    print,
+    schema::sounds_secret,
+};
+use std::{collections::HashMap, fmt::Write as _, sync::Arc};
+
+/// Characters of a quoted line that are shown.
+const LINE_CHARS_MAX: usize = 160;
+
+impl Errors {
+    /// All errors and warnings for a terminal, sorted by place, with quoted lines. `color` adds ANSI colours.
+    pub fn render_text(&self, color: bool) -> String {
+        let mut page = Page { out: String::new(), color, masks: Masks::new(&self.masks) };
+        for error in self.sorted() {
+            // writing to a string cannot fail
+            page.error(error).unwrap_or_default();
+        }
+        if self.beyond_limit() > 0 {
+            page.out.push_str(&format!("and {} more errors\n", self.beyond_limit()));
+        }
+        page.out
+    }
+
+    /// A JSON array with one object per error or warning, sorted by place.
+    pub fn render_json(&self) -> String {
+        let mut out = String::from("[");
+        for (index, error) in self.sorted().into_iter().enumerate() {
+            out.push_str(if index > 0 { ",\n  " } else { "\n  " });
+            object(error, &mut out);
+        }
+        out.push_str(if self.is_empty() { "]\n" } else { "\n]\n" });
+        out
+    }
+
+    /// Workflow commands of GitHub Actions, one line per error or warning, sorted by place.
+    pub fn render_github(&self) -> String {
+        let mut out = String::new();
+        for error in self.sorted() {
+            let mut parts = vec![error.headline()];
+            parts.extend(label(error));
+            parts.extend(error.fix.iter().map(|fix| format!("fix: {fix}")));
+            let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+            let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
+            let mut place = String::new();
+            if error.origin.is_known() {
+                let name = property(error.origin.source_name());
+                place = format!("file={name},line={},col={},", error.origin.line, error.origin.column);
+            }
+            let message = data(&parts.join("\n"));
+            out.push_str(&format!("::{} {place}title={}::{message}\n", error.severity.as_str(), error.code));
+        }
+        out
+    }
+}
+
+/// What stands beside the caret.
+fn label(error: &ConfigError) -> Option<String> {
+    let expected = error.expected.iter().map(|expected| format!("expected {expected}"));
+    let closest = error.suggestion.iter().map(|suggestion| format!("closest: {suggestion}"));
+    let parts: Vec<String> = expected.chain(closest).collect();
+    if parts.is_empty() { None } else { Some(parts.join("; ")) }
+}
+
+fn object(error: &ConfigError, out: &mut String) {
+    let mut text = |name: &str, value: &str, first: bool| {
+        out.push_str(if first { "{\"" } else { ", \"" });
+        out.push_str(name);
+        out.push_str("\": ");
+        print::quoted(value, out);
+    };
+    text("severity", error.severity.as_str(), true);
+    text("code", error.code, false);
+    text("path", &error.path, false);
+    text("setting", &error.setting, false);
+    text("message", &error.message, false);
+    for (name, value) in [("expected", &error.expected), ("suggestion", &error.suggestion), ("fix", &error.fix)] {
+        if let Some(value) = value {
+            text(name, value, false);
+        }
+    }
+    if error.origin.is_known() {
+        out.push_str(", \"place\": ");
+        place(&error.origin, None, out);
+    }
+    if !error.notes.is_empty() {
+        out.push_str(", \"notes\": [");
+        for (index, note) in error.notes.iter().enumerate() {
+            out.push_str(if index > 0 { ", " } else { "" });
+            print::quoted(note, out);
+        }
+        out.push(']');
+    }
+    if !error.related.is_empty() {
+        out.push_str(", \"related\": [");
+        for (index, (origin, part)) in error.related.iter().enumerate() {
+            out.push_str(if index > 0 { ", " } else { "" });
+            place(origin, Some(part), out);
+        }
+        out.push(']');
+    }
+    out.push('}');
+}
+
+fn place(origin: &Origin, part: Option<&str>, out: &mut String) {
+    out.push_str("{\"file\": ");
+    print::quoted(origin.source_name(), out);
+    let (line, column, length) = (origin.line, origin.column, origin.length);
+    out.push_str(&format!(", \"line\": {line}, \"column\": {column}, \"length\": {length}"));
+    if let Some(part) = part {
+        out.push_str(", \"part\": ");
+        print::quoted(part, out);
+    }
+    out.push('}');
+}
+
+struct Page {
+    out: String,
+    color: bool,
+    masks: Masks,
+}
+
+impl Page {
+    fn error(&mut self, error: &ConfigError) -> std::fmt::Result {
+        let word = format!("{}[{}]", error.severity.as_str(), error.code);
+        let word = self.paint(if error.severity == Severity::Error { "1;31" } else { "1;33" }, &word);
+        let headline = printable(&error.headline());
+        writeln!(self.out, "{word} {}", self.paint("1", &headline))?;
+        let label = label(error);
+        if error.origin.is_known() {
+            self.quote(&error.origin, label.as_deref())?;
+        } else if let Some(label) = label {
+            writeln!(self.out, "  {}", printable(&label))?;
+        }
+        if let Some(fix) = &error.fix {
+            let word = self.paint("32", "fix:");
+            writeln!(self.out, "  {word} {}", printable(fix))?;
+        }
+        for note in &error.notes {
+            writeln!(self.out, "  note: {}", printable(note))?;
+        }
+        for (origin, part) in &error.related {
+            writeln!(self.out, "  see {}: {}", printable(&origin.to_string()), printable(part))?;
+        }
+        writeln!(self.out, "  more: weir explain {}", error.code)
+    }
+
+    /// The place, the line before it, the line, and carets below.
+    fn quote(&mut self, origin: &Origin, label: Option<&str>) -> std::fmt::Result {
+        writeln!(self.out, "  {}", printable(&origin.to_string()))?;
+        let Some(source) = origin.source() else { return Ok(()) };
+        let Some(line) = self.masks.line(source, origin.line) else { return Ok(()) };
+        let width = origin.line.to_string().len().max(4);
+        if let Some(before) = origin.line.checked_sub(1).and_then(|number| self.masks.line(source, number))
+            && !before.trim().is_empty()
+        {
+            writeln!(self.out, " {:>width$} | {}", origin.line - 1, cut(&before, 0))?;
+        }
+        let column = usize::try_from(origin.column.saturating_sub(1)).unwrap_or(0);
+        let skipped = if column > LINE_CHARS_MAX * 3 / 4 { column - LINE_CHARS_MAX / 2 } else { 0 };
+        writeln!(self.out, " {:>width$} | {}", origin.line, cut(&line, skipped))?;
+        let rest = line.chars().count().saturating_sub(column).min(LINE_CHARS_MAX);
+        let carets = usize::try_from(origin.length).unwrap_or(1).clamp(1, rest.max(1));
+        let indent = column - skipped + usize::from(skipped > 0);
+        let carets = format!("{}{}", " ".repeat(indent), "^".repeat(carets));
+        let tail = label.map_or_else(String::new, |label| format!(" {}", printable(label)));
+        let painted = self.paint("1;31", &format!("{carets}{tail}"));
+        writeln!(self.out, " {:>width$} | {painted}", "")
+    }
+
+    fn paint(&self, style: &str, text: &str) -> String {
+        if self.color { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// At most [`LINE_CHARS_MAX`] characters after the skipped ones, dots where something is missing.
+fn cut(line: &str, skipped: usize) -> String {
+    let mut shown: String = line.chars().skip(skipped).take(LINE_CHARS_MAX).collect();
+    if skipped > 0 {
+        shown.insert(0, '…');
+    }
+    if line.chars().nth(skipped + LINE_CHARS_MAX).is_some() {
+        shown.push('…');
+    }
+    shown.trim_end().to_owned()
+}
+
+/// Control characters (terminal escapes too) as spaces.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The character ranges of each source that must not be shown.
+struct Masks {
+    ranges: HashMap<*const Source, Vec<(u32, u32, u32)>>,
+}
+
+impl Masks {
+    fn new(origins: &[Origin]) -> Self {
+        let mut ranges: HashMap<*const Source, Vec<(u32, u32, u32)>> = HashMap::new();
+        for origin in origins {
+            if let Some(source) = origin.source() {
+                ranges.entry(Arc::as_ptr(source)).or_default().push((origin.line, origin.column, origin.length));
+            }
+        }
+        Self { ranges }
+    }
+
+    /// A line, masked and without control characters, as many characters as it has.
+    fn line(&self, source: &Arc<Source>, number: u32) -> Option<String> {
+        let line = source.line(number)?;
+        let mut chars: Vec<char> = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        mask_by_name(&mut chars);
+        for (first, column, length) in self.ranges.get(&Arc::as_ptr(source)).into_iter().flatten() {
+            if *first > number {
+                continue;
+            }
+            // walk from the start of the secret to this line
+            let mut left = usize::try_from(*length).unwrap_or(usize::MAX);
+            let mut start = usize::try_from(column.saturating_sub(1)).unwrap_or(0);
+            for earlier in *first..number {
+                let passed = source.line(earlier).map_or(0, |line| line.chars().count()).saturating_sub(start) + 1;
+                left = left.saturating_sub(passed);
+                start = 0;
+            }
+            let end = start.saturating_add(left).min(chars.len());
+            chars.get_mut(start.min(end)..end).into_iter().flatten().filter(|c| **c != ' ').for_each(|c| *c = '*');
+        }
+        Some(chars.into_iter().collect())
+    }
+}
+
+/// Masks what follows `password:`, `token=` and the like, up to the end of the line.
+fn mask_by_name(chars: &mut [char]) {
+    let Some(separator) = (0..chars.len()).find(|at| {
+        matches!(chars[*at], ':' | '=') && {
+            let name: String = chars[..*at]
+                .iter()
+                .rev()
+                .skip_while(|c| matches!(c, ' ' | '"' | '\''))
+                .take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
+                .collect();
+            sounds_secret(&name.chars().rev().collect::<String>())
+        }
+    }) else {
+        return;
+    };
+    chars.iter_mut().skip(separator + 1).filter(|c| **c != ' ').for_each(|c| *c = '*');
+}
