@@ -12,6 +12,7 @@
 pub mod account;
 pub mod batch;
 pub mod context;
+pub mod edit;
 pub mod ledger;
 pub mod payload;
 pub mod schema;
@@ -22,6 +23,7 @@ pub mod wire;
 pub use account::{ByteAccount, Charge, Gate, Overloaded};
 pub use batch::Batch;
 pub use context::{AuthData, Context, Metadata, TraceContext};
+pub use edit::{EditError, Editor, OpenBatch};
 pub use ledger::{Account, AccountKey, Ledger, Outcome, Stake, Totals};
 pub use payload::{Payload, Segment};
 pub use signal::Signal;

@@ -84,6 +84,12 @@ impl Payload {
         &self.segments
     }
 
+    /// The segments in order, to be put together anew.
+    #[must_use]
+    pub fn into_segments(self) -> SmallVec<[Segment; 1]> {
+        self.segments
+    }
+
     /// Spans, data points or log records.
     #[must_use]
     pub fn items(&self) -> u64 {

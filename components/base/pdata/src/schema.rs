@@ -14,6 +14,7 @@ pub struct Message {
     pub fields: &'static [Field],
     /// `fields` by number, for numbers up to [`NUMBER_MAX`]: index plus 1, 0 for none.
     by_number: [u8; NUMBER_MAX as usize + 1],
+    attributes: u8,
 }
 
 /// The highest field number in OTLP's messages.
@@ -115,12 +116,25 @@ impl Kind {
 impl Message {
     const fn new(name: &'static str, fields: &'static [Field]) -> Self {
         let mut by_number = [0; NUMBER_MAX as usize + 1];
-        let mut n = 0;
+        let (mut n, mut attributes) = (0, 0);
         while n < fields.len() {
             by_number[fields[n].number as usize] = n as u8 + 1;
+            // Told by name, since a constant must not look into the message that it may be part of; a test compares.
+            if matches!(fields[n].name.as_bytes(), b"attributes" | b"filtered_attributes" | b"metadata")
+                || (matches!(name.as_bytes(), b"KeyValueList") && fields[n].number == 1)
+            {
+                attributes = fields[n].number as u8;
+            }
             n += 1;
         }
-        Self { name, fields, by_number }
+        Self { name, fields, by_number, attributes }
+    }
+
+    /// Number of the field that is a list of `KeyValue`; 0 if the message has none. None has two.
+    #[inline]
+    #[must_use]
+    pub const fn attributes_number(&self) -> u32 {
+        self.attributes as u32
     }
 
     /// The field of that number; `None` if the message has no such field.

@@ -1,0 +1,67 @@
+//! A batch in a row of processors, its payload under edit.
+
+use std::sync::Arc;
+
+use crate::account::ByteAccount;
+use crate::batch::Batch;
+use crate::context::Context;
+use crate::ledger::Stake;
+
+use super::{EditError, Editor};
+
+/// A [`Batch`] whose payload is under edit. Whoever removes items settles them in [`OpenBatch::stake_mut`], from the
+/// place of each among the items that were left before.
+#[derive(Debug)]
+#[must_use = "dropping a batch is a loss in the books; seal it"]
+pub struct OpenBatch {
+    editor: Editor,
+    context: Arc<Context>,
+    stake: Stake,
+}
+
+impl OpenBatch {
+    /// Puts the payload of a batch under edit.
+    ///
+    /// # Errors
+    /// [`EditError::TooLarge`], with the batch, when a segment is larger than 2 GiB.
+    pub fn new(batch: Batch) -> Result<Self, (Batch, EditError)> {
+        let (payload, context, stake) = batch.into_parts();
+        // Segments are handles; the copy is for handing the batch back.
+        match Editor::new(payload.clone()) {
+            Ok(editor) => Ok(Self { editor, context, stake }),
+            Err(error) => Err((Batch::from_parts(payload, context, stake), error)),
+        }
+    }
+
+    /// Ends the edit, see [`Editor::seal`].
+    pub fn seal(self, account: &Arc<ByteAccount>) -> Batch {
+        Batch::from_parts(self.editor.seal(account), self.context, self.stake)
+    }
+
+    /// The telemetry.
+    #[must_use]
+    pub fn editor(&self) -> &Editor {
+        &self.editor
+    }
+
+    /// The telemetry, to be changed.
+    pub fn editor_mut(&mut self) -> &mut Editor {
+        &mut self.editor
+    }
+
+    /// Who sent it.
+    #[must_use]
+    pub fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    /// Replaces the context.
+    pub fn set_context(&mut self, context: Arc<Context>) {
+        self.context = context;
+    }
+
+    /// The ledger's side of the items.
+    pub fn stake_mut(&mut self) -> &mut Stake {
+        &mut self.stake
+    }
+}
