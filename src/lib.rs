@@ -1,1 +1,4 @@
-//! Placeholder head.
+//! weir as a library, so that tests can run the program in-process. See `ARCHITECTURE.md` for the map.
+
+pub mod catalog;
+pub mod service;

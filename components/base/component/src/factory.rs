@@ -122,12 +122,6 @@ impl Shared {
         instances.insert(key.to_owned(), Arc::downgrade(&any));
         Ok(instance)
     }
-
-    /// A registry of its own, so that a reload does not share state with the graph it replaces.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
 }
 
 /// Where a receiver hands its batches: one edge per signal in use.

@@ -27,6 +27,7 @@ pub mod factory;
 pub mod fanout;
 pub mod lifecycle;
 pub mod listen;
+pub mod memory;
 pub mod outbox;
 pub mod row;
 pub mod status;

@@ -1,0 +1,47 @@
+//! The components in this binary. The only place that names concrete ones; adding one is a crate, a dependency, and a
+//! line here.
+
+use component::{Factory, Kind};
+
+/// Every factory in this binary, by kind and then by name.
+#[must_use]
+pub fn factories() -> Vec<Factory> {
+    let mut factories: Vec<Factory> = Vec::new();
+    factories.sort_by_key(|factory| (factory.kind, factory.type_name));
+    factories
+}
+
+/// The factories of this binary, to be looked up by kind and type name.
+#[derive(Debug)]
+pub struct Catalog(Vec<Factory>);
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self(factories())
+    }
+}
+
+impl Catalog {
+    /// A catalog of other components, for tests.
+    #[must_use]
+    pub fn of(factories: Vec<Factory>) -> Self {
+        Self(factories)
+    }
+
+    /// This binary's components and `more`, for tests.
+    #[must_use]
+    pub fn with(more: Vec<Factory>) -> Self {
+        Self(factories().into_iter().chain(more).collect())
+    }
+
+    /// The factory of that kind that goes by `type_name`, canonical or alias.
+    #[must_use]
+    pub fn find(&self, kind: Kind, type_name: &str) -> Option<&Factory> {
+        self.0.iter().find(|factory| factory.kind == kind && factory.is_named(type_name))
+    }
+
+    /// Every factory of that kind.
+    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Factory> {
+        self.0.iter().filter(move |factory| factory.kind == kind)
+    }
+}

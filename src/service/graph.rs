@@ -1,0 +1,191 @@
+//! The running graph: nodes, the edges between them, and how one graph becomes another.
+//!
+//! [`Graph::build`] creates what a plan asks for, taking over every node of the old graph whose identity (kind, ID,
+//! signal, pipeline, resolved configuration, extensions it refers to) is the same. Nothing is bound or swapped by it.
+//! [`Graph::start`] starts the new nodes, [`Graph::connect`] swaps the edges, and [`Graph::stop`] ends nodes that are no
+//! longer wanted, upstream first, so that each drains into a neighbour that still works.
+
+mod build;
+mod stop;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use component::edge::Replaced;
+use component::{
+    Component, ComponentId, Consumer, Edge, Extension, Health, Host, Process, Stage, StartError, factory::Shared,
+};
+use pdata::{Gate, Signal};
+
+use super::head::Head;
+use super::plan::PipelineId;
+pub use stop::StopReport;
+
+/// Key of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NodeKey {
+    /// One per ID.
+    Receiver(ComponentId),
+    /// One per ID and pipeline.
+    Processor(PipelineId, ComponentId),
+    /// One per ID and signal.
+    Exporter(ComponentId, Signal),
+    /// One per ID and pair of signals.
+    Connector(ComponentId, Signal, Signal),
+    /// One per ID.
+    Extension(ComponentId),
+}
+
+impl std::fmt::Display for NodeKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Receiver(id) => write!(f, "receiver `{id}`"),
+            Self::Processor(pipeline, id) => write!(f, "processor `{id}` of {pipeline}"),
+            Self::Exporter(id, signal) => write!(f, "exporter `{id}` for {signal}"),
+            Self::Connector(id, from, to) => write!(f, "connector `{id}` from {from} to {to}"),
+            Self::Extension(id) => write!(f, "extension `{id}`"),
+        }
+    }
+}
+
+/// What a node is.
+#[derive(Clone)]
+enum Instance {
+    Receiver(Arc<dyn Component>),
+    Process(Arc<dyn Process>),
+    Stage(Arc<dyn Stage>),
+    Extension(Arc<dyn Extension>),
+}
+
+impl Instance {
+    fn component(&self) -> &dyn Component {
+        match self {
+            Self::Receiver(receiver) => &**receiver,
+            Self::Process(process) => &**process,
+            Self::Stage(stage) => &**stage,
+            Self::Extension(extension) => &**extension,
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Node {
+    identity: Arc<str>,
+    instance: Instance,
+    shared: Shared,
+}
+
+/// Nodes and edges of a configuration.
+#[derive(Default)]
+pub struct Graph {
+    nodes: BTreeMap<NodeKey, Node>,
+    edges: BTreeMap<String, Edge>,
+    heads: BTreeMap<PipelineId, Arc<Head>>,
+    /// Upstream first, each with its processors in order.
+    pipelines: Vec<(PipelineId, Vec<ComponentId>)>,
+    extension_order: Vec<ComponentId>,
+    /// What each edge shall lead to.
+    targets: BTreeMap<String, (Arc<dyn Consumer>, Vec<Arc<Gate>>)>,
+    /// Nodes that were not in the graph before.
+    fresh: BTreeSet<NodeKey>,
+}
+
+impl std::fmt::Debug for Graph {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Graph")
+            .field("nodes", &self.nodes.keys().map(ToString::to_string).collect::<Vec<_>>())
+            .field("edges", &self.edges)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Graph {
+    /// The edges, with their counters.
+    #[must_use]
+    pub fn edges(&self) -> &BTreeMap<String, Edge> {
+        &self.edges
+    }
+
+    /// How many nodes were created rather than taken over.
+    #[must_use]
+    pub fn fresh_count(&self) -> usize {
+        self.fresh.len()
+    }
+
+    /// The keys of all nodes.
+    pub fn keys(&self) -> impl Iterator<Item = &NodeKey> {
+        self.nodes.keys()
+    }
+
+    /// Every node in the order of starting: extensions, exporters, connectors and processors from downstream to
+    /// upstream, receivers. Its reverse is the order of stopping.
+    fn start_order(&self) -> Vec<NodeKey> {
+        let mut order: Vec<NodeKey> = self.extension_order.iter().cloned().map(NodeKey::Extension).collect();
+        order.extend(self.nodes.keys().filter(|key| matches!(key, NodeKey::Exporter(..))).cloned());
+        for (pipeline, processors) in self.pipelines.iter().rev() {
+            // A connector that feeds this pipeline stops before it and starts after it.
+            order.extend(processors.iter().rev().map(|id| NodeKey::Processor(pipeline.clone(), id.clone())));
+            let feeds = |key: &&NodeKey| matches!(key, NodeKey::Connector(id, _, _) if self.edges.contains_key(&build::connector_edge(id, pipeline)));
+            for connector in self.nodes.keys().filter(feeds) {
+                order.retain(|key| key != connector);
+                order.push(connector.clone());
+            }
+        }
+        order.extend(self.nodes.keys().filter(|key| matches!(key, NodeKey::Receiver(_))).cloned());
+        order
+    }
+
+    /// Starts the fresh nodes. On an error those already started are stopped again.
+    ///
+    /// # Errors
+    /// The first component's that could not start.
+    pub async fn start(&self, host: &Host) -> Result<(), StartError> {
+        let mut started = Vec::new();
+        for key in self.start_order() {
+            let Some(node) = self.nodes.get(&key).filter(|_| self.fresh.contains(&key)) else { continue };
+            host.report_health(key.to_string(), Health::Starting);
+            match node.instance.component().start(host).await {
+                Ok(()) => {
+                    host.report_health(key.to_string(), Health::Ok);
+                    tracing::debug!(component = %key, "started");
+                    started.push(key);
+                }
+                Err(error) => {
+                    host.report_health(key.to_string(), Health::Permanent(error.to_string()));
+                    let deadline = component::Deadline::after(stop::ROLLBACK);
+                    for key in started.iter().rev() {
+                        if let Some(node) = self.nodes.get(key) {
+                            stop::stop_node(key, node, deadline, host).await;
+                        }
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Directs every edge to where this graph wants it. Returns the targets that were in use before.
+    #[must_use]
+    pub fn connect(&mut self) -> Vec<Replaced> {
+        let mut replaced = Vec::new();
+        for (name, (target, gates)) in std::mem::take(&mut self.targets) {
+            if let Some(edge) = self.edges.get(&name) {
+                edge.set_gates(gates);
+                replaced.push(edge.swap(target));
+            }
+        }
+        self.fresh.clear();
+        replaced
+    }
+
+    /// The running extensions, for the host.
+    #[must_use]
+    pub fn extensions(&self) -> BTreeMap<ComponentId, Arc<dyn Extension>> {
+        let extension = |(key, node): (&NodeKey, &Node)| match (key, &node.instance) {
+            (NodeKey::Extension(id), Instance::Extension(extension)) => Some((id.clone(), Arc::clone(extension))),
+            _ => None,
+        };
+        self.nodes.iter().filter_map(extension).collect()
+    }
+}

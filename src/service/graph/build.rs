@@ -1,0 +1,408 @@
+//! Creating the nodes of a plan, downstream first, and planning their edges.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use component::factory::{ConnectorOutputs, Create, Outputs, Shared};
+use component::fanout::BRANCHES_MAX;
+use component::telemetry::{Level, Metric};
+use component::{
+    BuildError, Component, ComponentId, Consumer, Counter, DeliveryError, Edge, Factory, Fanout, Host, Kind, Process,
+    Processor, Row, Settings, Stage, Telemetry,
+};
+use config::{ConfigError, Errors, Node as ConfigNode, codes};
+use pdata::{Batch, Gate, Signal};
+
+use super::{Graph, Instance, Node, NodeKey};
+use crate::catalog::Catalog;
+use crate::service::head::Head;
+use crate::service::plan::{PipelineId, Plan, PlannedComponent, PlannedPipeline};
+
+const INCOMING: Metric = Metric {
+    name: "otelcol_processor_incoming_items",
+    help: "Items passed to the processor",
+    unit: "{items}",
+    level: Level::Basic,
+};
+const OUTGOING: Metric = Metric {
+    name: "otelcol_processor_outgoing_items",
+    help: "Items emitted by the processor",
+    unit: "{items}",
+    level: Level::Basic,
+};
+
+/// Name of the edge from a connector to the pipelines it feeds, and by which the graph knows that it feeds one.
+pub(super) fn connector_edge(id: &ComponentId, pipeline: &PipelineId) -> String {
+    format!("{id} -> {pipeline}")
+}
+
+struct Builder<'a> {
+    plan: &'a Plan,
+    root: &'a ConfigNode,
+    catalog: &'a Catalog,
+    host: &'a Host,
+    old: &'a Graph,
+    new: Graph,
+    /// Limiters at the start of each pipeline.
+    gates: BTreeMap<PipelineId, Vec<Arc<Gate>>>,
+    errors: Errors,
+}
+
+impl Graph {
+    /// Creates the graph of `plan`, taking over unchanged nodes of `old`. Binds, connects and changes nothing.
+    ///
+    /// # Errors
+    /// Every component that cannot be built, at its place in `root`.
+    pub fn build(plan: &Plan, root: &ConfigNode, catalog: &Catalog, host: &Host, old: &Self) -> Result<Self, Errors> {
+        let new = Self {
+            pipelines: plan
+                .pipelines
+                .iter()
+                .map(|pipeline| (pipeline.id.clone(), pipeline.processors.iter().map(|p| p.id.clone()).collect()))
+                .collect(),
+            extension_order: plan.extensions.iter().map(|extension| extension.id.clone()).collect(),
+            ..Self::default()
+        };
+        let mut builder =
+            Builder { plan, root, catalog, host, old, new, gates: BTreeMap::new(), errors: Errors::new() };
+        for extension in &plan.extensions {
+            builder.extension(&extension.id);
+        }
+        for pipeline in plan.pipelines.iter().rev() {
+            builder.pipeline(pipeline);
+        }
+        let receivers: BTreeSet<&ComponentId> = plan
+            .pipelines
+            .iter()
+            .flat_map(|pipeline| pipeline.receivers.iter().map(|receiver| &receiver.id))
+            .filter(|id| !plan.is_connector(id))
+            .collect();
+        for receiver in receivers {
+            builder.receiver(receiver);
+        }
+        let Builder { new, errors, .. } = builder;
+        if errors.has_errors() { Err(errors) } else { Ok(new) }
+    }
+}
+
+impl<'a> Builder<'a> {
+    fn component(&self, kind: Kind, id: &ComponentId) -> Option<(&'a PlannedComponent, &'a Factory)> {
+        let component = self.plan.component(kind, id)?;
+        Some((component, self.catalog.find(kind, component.type_name)?))
+    }
+
+    /// What makes a node the same node: its own configuration and that of the extensions it refers to.
+    fn identity(&self, component: &PlannedComponent, more: &str) -> Arc<str> {
+        let mut identity = format!("{}\n{more}\n{}", component.type_name, component.fingerprint);
+        for reference in &component.references {
+            if let Some(extension) = self.plan.component(Kind::Extension, reference) {
+                identity.push_str(&format!("\n{reference}\n{}", self.identity(extension, "")));
+            }
+        }
+        identity.into()
+    }
+
+    /// Takes over the old node of that key if its identity is the same, else creates one. Returns its instance.
+    fn node(
+        &mut self,
+        key: NodeKey,
+        kind: Kind,
+        id: &ComponentId,
+        more: &str,
+        create: impl FnOnce(&Factory, &PlannedComponent, Settings) -> Option<Result<Instance, BuildError>>,
+    ) -> Option<Instance> {
+        if let Some(node) = self.new.nodes.get(&key) {
+            return Some(node.instance.clone());
+        }
+        let (component, factory) = self.component(kind, id)?;
+        let identity = self.identity(component, more);
+        if let Some(old) = self.old.nodes.get(&key).filter(|old| old.identity == identity) {
+            let instance = old.instance.clone();
+            self.new.nodes.insert(key, old.clone());
+            return Some(instance);
+        }
+        // Instances of one component ID share state, but not with those of another configuration.
+        let siblings = || {
+            let same = |node: &&Node| node.identity.as_ref() == identity.as_ref();
+            self.new.nodes.values().chain(self.old.nodes.values()).find(same)
+        };
+        let shared = self.shared_of(kind, id).or_else(|| siblings().map(|n| n.shared.clone())).unwrap_or_default();
+        let settings = Settings {
+            id: id.clone(),
+            telemetry: Telemetry::new(
+                Arc::clone(self.host.registry()),
+                vec![(kind.as_str().to_owned(), id.to_string())],
+            ),
+            account: Arc::clone(self.host.account()),
+            shared: shared.clone(),
+        };
+        match create(factory, component, settings)? {
+            Ok(instance) => {
+                self.new.fresh.insert(key.clone());
+                self.new.nodes.insert(key, Node { identity, instance: instance.clone(), shared });
+                Some(instance)
+            }
+            Err(error) => {
+                self.report(kind, id, component, &error);
+                None
+            }
+        }
+    }
+
+    /// The shared state of a sibling instance (other signal, other pipeline) with the same configuration.
+    fn shared_of(&self, kind: Kind, id: &ComponentId) -> Option<Shared> {
+        let is_sibling = |key: &NodeKey| match (kind, key) {
+            (Kind::Processor, NodeKey::Processor(_, other)) | (Kind::Exporter, NodeKey::Exporter(other, _)) => {
+                other == id
+            }
+            (Kind::Connector, NodeKey::Connector(other, _, _)) => other == id,
+            _ => false,
+        };
+        let fingerprint = &self.plan.component(kind, id)?.fingerprint;
+        let unchanged = |node: &&Node| node.identity.contains(fingerprint.as_str());
+        let siblings = self.new.nodes.iter().chain(self.old.nodes.iter());
+        siblings
+            .filter(|(key, _)| is_sibling(key))
+            .map(|(_, node)| node)
+            .find(unchanged)
+            .map(|node| node.shared.clone())
+    }
+
+    fn report(&mut self, kind: Kind, id: &ComponentId, component: &PlannedComponent, error: &BuildError) {
+        let mut path = format!("{}::{id}", kind.section());
+        let mut origin = &component.origin;
+        let mut node = self.root.get(kind.section()).and_then(|section| section.get(&id.to_string()));
+        for key in error.path.split("::").filter(|key| !key.is_empty()) {
+            path.push_str("::");
+            path.push_str(key);
+            node = node.and_then(|node| {
+                let (key, child) = node.entry(key)?;
+                origin = &key.origin;
+                Some(child)
+            });
+        }
+        self.errors.push(ConfigError::new(codes::INVALID_VALUE, error.message.clone()).at(origin).in_path(path));
+    }
+
+    fn edge(&mut self, name: String, target: Arc<dyn Consumer>, gates: Vec<Arc<Gate>>) -> Edge {
+        let edge = self
+            .new
+            .edges
+            .get(&name)
+            .or_else(|| self.old.edges.get(&name))
+            .cloned()
+            .unwrap_or_else(|| Edge::new(name.as_str(), Arc::clone(&target), Arc::clone(self.host.account())));
+        self.new.edges.insert(name.clone(), edge.clone());
+        self.new.targets.insert(name, (target, gates));
+        edge
+    }
+
+    fn fanout(
+        &mut self,
+        branches: Vec<Arc<dyn Consumer>>,
+        pipeline: &str,
+        origin: &config::Origin,
+    ) -> Arc<dyn Consumer> {
+        if branches.len() > BRANCHES_MAX {
+            let message = format!("{} branches from one place; at most {BRANCHES_MAX} are supported", branches.len());
+            self.errors.push(ConfigError::new(codes::BAD_PIPELINE, message).at(origin).in_path(pipeline));
+            return Fanout::over(Vec::new());
+        }
+        Fanout::over(branches)
+    }
+
+    fn extension(&mut self, id: &ComponentId) {
+        self.node(NodeKey::Extension(id.clone()), Kind::Extension, id, "", |factory, component, settings| {
+            let Create::Extension(create) = factory.create() else { return None };
+            Some(create(settings, &component.config).map(Instance::Extension))
+        });
+    }
+
+    fn pipeline(&mut self, pipeline: &PlannedPipeline) {
+        let id = &pipeline.id;
+        let mut branches: Vec<Arc<dyn Consumer>> = Vec::new();
+        for exporter in &pipeline.exporters {
+            if self.plan.is_connector(&exporter.id) {
+                branches.extend(self.connector(&exporter.id, id.signal));
+            } else if let Some(stage) = self.exporter(&exporter.id, id.signal) {
+                branches.push(stage);
+            }
+        }
+        let mut next = self.fanout(branches, &format!("service::pipelines::{id}"), &pipeline.origin);
+        let mut row: Vec<Arc<dyn Process>> = Vec::new();
+        let mut gates = Vec::new();
+        let mut out = self.edge(format!("{id}: -> exporters"), Arc::clone(&next), Vec::new());
+        for processor in pipeline.processors.iter().rev() {
+            if !row.is_empty() {
+                next = Arc::new(Row::new(row.clone(), out.clone()));
+            }
+            // The edge behind this processor: for stateful ones always, for synchronous ones at the end of their row.
+            let behind = if row.is_empty() {
+                out.clone()
+            } else {
+                self.edge(format!("{id}: {} ->", processor.id), Arc::clone(&next), Vec::new())
+            };
+            let (signal, given) = (id.signal, behind.clone());
+            let key = NodeKey::Processor(id.clone(), processor.id.clone());
+            let more = format!("{id}");
+            let instance = self.node(key, Kind::Processor, &processor.id, &more, |factory, component, settings| {
+                let Create::Processor(create) = factory.create() else { return None };
+                let counts = Counts::new(&settings, signal);
+                let instance = |processor| match processor {
+                    Processor::Sync(inner) => Instance::Process(Arc::new(Counted { inner, counts })),
+                    Processor::Stateful(inner) => Instance::Stage(inner),
+                };
+                Some(create(settings, &component.config, signal, given).map(instance))
+            });
+            match instance {
+                Some(Instance::Process(process)) => {
+                    gates.extend(process.gate());
+                    row.insert(0, process);
+                    // Not behind a stateful processor: only what runs in line protects the receiver.
+                }
+                Some(Instance::Stage(stage)) => {
+                    row.clear();
+                    gates.clear();
+                    next = stage;
+                    out = self.edge(format!("{id}: -> {}", processor.id), Arc::clone(&next), Vec::new());
+                }
+                _ => {}
+            }
+        }
+        if !row.is_empty() {
+            next = Arc::new(Row::new(row, out));
+        }
+        let first = self.edge(format!("{id}: in"), next, Vec::new());
+        let head = self
+            .old
+            .heads
+            .get(id)
+            .cloned()
+            .unwrap_or_else(|| Head::new(Arc::clone(self.host.ledger()), &id.to_string(), id.signal, first));
+        self.new.heads.insert(id.clone(), head);
+        self.gates.insert(id.clone(), gates);
+    }
+
+    fn exporter(&mut self, id: &ComponentId, signal: Signal) -> Option<Arc<dyn Stage>> {
+        let key = NodeKey::Exporter(id.clone(), signal);
+        let instance = self.node(key, Kind::Exporter, id, signal.as_str(), |factory, component, settings| {
+            let Create::Exporter(create) = factory.create() else { return None };
+            Some(create(settings, &component.config, signal).map(Instance::Stage))
+        })?;
+        let Instance::Stage(stage) = instance else { return None };
+        Some(stage)
+    }
+
+    /// The connector's instances that take `from`: one for each signal of the pipelines it feeds.
+    fn connector(&mut self, id: &ComponentId, from: Signal) -> Vec<Arc<dyn Consumer>> {
+        let mut stages: Vec<Arc<dyn Consumer>> = Vec::new();
+        for to in Signal::ALL {
+            let fed: Vec<&PlannedPipeline> = self.plan.fed_by(id).filter(|pipeline| pipeline.id.signal == to).collect();
+            let supported = self.component(Kind::Connector, id).is_some_and(
+                |(_, factory)| matches!(factory.create(), Create::Connector(pairs, _) if pairs.contains(&(from, to))),
+            );
+            if fed.is_empty() || !supported {
+                continue;
+            }
+            let mut pipelines = BTreeMap::new();
+            let mut heads: Vec<Arc<dyn Consumer>> = Vec::new();
+            for pipeline in &fed {
+                let Some(head) = self.new.heads.get(&pipeline.id).cloned() else { continue };
+                heads.push(Arc::clone(&head) as Arc<dyn Consumer>);
+                let edge = self.edge(connector_edge(id, &pipeline.id), head, Vec::new());
+                pipelines.insert(pipeline.id.to_string(), edge);
+            }
+            let target = self.fanout(heads, &format!("connectors::{id}"), &fed[0].origin);
+            let all = self.edge(format!("{id} -> all {to}"), target, Vec::new());
+            let names: Vec<&str> = pipelines.keys().map(String::as_str).collect();
+            let more = format!("{from} {to} {}", names.join(" "));
+            let outputs = ConnectorOutputs { signal: to, all, pipelines };
+            let key = NodeKey::Connector(id.clone(), from, to);
+            let instance = self.node(key, Kind::Connector, id, &more, |factory, component, settings| {
+                let Create::Connector(_, create) = factory.create() else { return None };
+                Some(create(settings, &component.config, from, outputs).map(Instance::Stage))
+            });
+            if let Some(Instance::Stage(stage)) = instance {
+                stages.push(stage);
+            }
+        }
+        stages
+    }
+
+    fn receiver(&mut self, id: &ComponentId) {
+        let mut outputs = Outputs::default();
+        for signal in Signal::ALL {
+            let fed: Vec<&PlannedPipeline> =
+                self.plan.fed_by(id).filter(|pipeline| pipeline.id.signal == signal).collect();
+            let Some(first) = fed.first() else { continue };
+            let heads: Vec<Arc<dyn Consumer>> = fed
+                .iter()
+                .filter_map(|pipeline| self.new.heads.get(&pipeline.id).cloned())
+                .map(|head| head as Arc<dyn Consumer>)
+                .collect();
+            let gates = fed.iter().flat_map(|p| self.gates.get(&p.id).cloned().unwrap_or_default()).collect();
+            let target = self.fanout(heads, &format!("receivers::{id}"), &first.origin);
+            let edge = self.edge(format!("{id} -> {signal}"), target, gates);
+            outputs.0.insert(signal, edge);
+        }
+        let signals: Vec<&str> = outputs.0.keys().map(|signal| signal.as_str()).collect();
+        let more = signals.join(" ");
+        self.node(NodeKey::Receiver(id.clone()), Kind::Receiver, id, &more, |factory, component, settings| {
+            let Create::Receiver(create) = factory.create() else { return None };
+            Some(create(settings, &component.config, outputs).map(Instance::Receiver))
+        });
+    }
+}
+
+struct Counts {
+    incoming: Counter,
+    outgoing: Counter,
+}
+
+impl Counts {
+    fn new(settings: &Settings, signal: Signal) -> Self {
+        let labels = [("otel_signal", signal.as_str())];
+        Self {
+            incoming: settings.telemetry.counter(INCOMING, &labels),
+            outgoing: settings.telemetry.counter(OUTGOING, &labels),
+        }
+    }
+}
+
+/// A synchronous processor with its item counters.
+struct Counted {
+    inner: Arc<dyn Process>,
+    counts: Counts,
+}
+
+impl Component for Counted {
+    fn start<'a>(&'a self, host: &'a Host) -> component::BoxFuture<'a, Result<(), component::StartError>> {
+        self.inner.start(host)
+    }
+
+    fn shutdown(
+        &self,
+        deadline: component::Deadline,
+    ) -> component::BoxFuture<'_, Result<(), component::ShutdownError>> {
+        self.inner.shutdown(deadline)
+    }
+}
+
+impl Process for Counted {
+    fn process(&self, batch: Batch) -> Result<Option<Batch>, DeliveryError> {
+        self.counts.incoming.add(batch.items());
+        let processed = self.inner.process(batch);
+        if let Ok(Some(batch)) = &processed {
+            self.counts.outgoing.add(batch.items());
+        }
+        processed
+    }
+
+    fn mutates(&self) -> bool {
+        self.inner.mutates()
+    }
+
+    fn gate(&self) -> Option<Arc<Gate>> {
+        self.inner.gate()
+    }
+}
