@@ -19,11 +19,14 @@ use std::ops::Range;
 
 use crate::schema::{self, Field, Kind, Label, Message};
 use crate::signal::Signal;
-use crate::wire::{self, FIXED32, FIXED64, LEN, Malformed, VARINT, read_varint};
+use crate::wire::{self, FIXED32, FIXED64, Fields, LEN, Malformed, VARINT, read_varint};
 
 /// How deep messages may nest below the request. An attribute value nests two levels per list or map; protobuf's own
 /// implementations stop at 100.
 pub const DEPTH_MAX: u32 = 100;
+
+/// The largest request in bytes: indexes hold offsets of 32 bits.
+pub const BYTES_MAX: usize = u32::MAX as usize;
 
 /// What to do about strings that are not UTF-8.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,6 +104,12 @@ pub enum Problem {
     /// More items than can be counted.
     #[error("more items than can be counted")]
     Items,
+    /// A request beyond [`BYTES_MAX`], which indexes could not address.
+    #[error("a request of {found} bytes where at most {BYTES_MAX} are handled")]
+    Size {
+        /// As it stands, in bytes.
+        found: usize,
+    },
 }
 
 impl Invalid {
@@ -153,12 +162,12 @@ impl std::error::Error for Invalid {}
 pub fn validate(signal: Signal, body: &mut Vec<u8>, policy: Utf8Policy) -> Result<Validated, Invalid> {
     let table = schema::request(signal);
     let mut walk = Walk::new(body);
-    walk.message(table, 0, body.len(), DEPTH_MAX)?;
+    walk.request(table)?;
     let Walk { items, bad_strings, duplicates, .. } = walk;
     if policy == Utf8Policy::Refuse
         && let Some(first) = bad_strings.first()
     {
-        return Err(Invalid::new(first.start, Problem::Utf8));
+        return Err(not_utf8(table, body, first.start));
     }
     for range in &bad_strings {
         if let Some(text) = body.get_mut(range.clone()) {
@@ -169,7 +178,7 @@ pub fn validate(signal: Signal, body: &mut Vec<u8>, policy: Utf8Policy) -> Resul
     if duplicates {
         *body = canonical::rewrite(table, body);
         let mut again = Walk::new(body);
-        again.message(table, 0, body.len(), DEPTH_MAX)?;
+        again.request(table)?;
         items = again.items;
     }
     let repairs = Repairs { utf8_strings: bad_strings.len() as u64, rewritten: duplicates };
@@ -181,10 +190,11 @@ pub fn validate(signal: Signal, body: &mut Vec<u8>, policy: Utf8Policy) -> Resul
 /// # Errors
 /// [`Invalid`], also for what [`validate`] would repair.
 pub fn check(signal: Signal, body: &[u8]) -> Result<u32, Invalid> {
+    let table = schema::request(signal);
     let mut walk = Walk::new(body);
-    walk.message(schema::request(signal), 0, body.len(), DEPTH_MAX)?;
+    walk.request(table)?;
     match walk.bad_strings.first() {
-        Some(first) => Err(Invalid::new(first.start, Problem::Utf8)),
+        Some(first) => Err(not_utf8(table, body, first.start)),
         None => Ok(walk.items),
     }
 }
@@ -202,6 +212,21 @@ pub fn repair_utf8(mut text: &mut [u8]) {
     }
 }
 
+/// Names the string that starts at `offset`; the walk notes strings that are not UTF-8 without their paths.
+#[cold]
+fn not_utf8(table: &'static Message, body: &[u8], offset: usize) -> Invalid {
+    let mut invalid = Invalid::new(offset, Problem::Utf8);
+    let (mut table, mut message, mut base) = (table, body, 0);
+    while let Some(raw) = Fields::new(message).find(|raw| offset < base + raw.end)
+        && let Some(field) = table.field(raw.number)
+    {
+        invalid.0.path.insert(0, field.name);
+        let (Some(inner), Some(content)) = (field.kind.message(), message.get(raw.value.clone())) else { break };
+        (table, message, base) = (inner, content, base + raw.value.start);
+    }
+    invalid
+}
+
 struct Walk<'a> {
     buf: &'a [u8],
     items: u32,
@@ -215,6 +240,16 @@ const ONEOF_SEEN: u32 = 1 << 31;
 impl<'a> Walk<'a> {
     fn new(buf: &'a [u8]) -> Self {
         Self { buf, items: 0, bad_strings: Vec::new(), duplicates: false }
+    }
+
+    /// Walks the whole buffer.
+    fn request(&mut self, table: &'static Message) -> Result<(), Invalid> {
+        let found = self.buf.len();
+        if found > BYTES_MAX {
+            return Err(Invalid::new(BYTES_MAX, Problem::Size { found }));
+        }
+        // The request itself takes one level of the budget.
+        self.message(table, 0, found, DEPTH_MAX + 1)
     }
 
     /// Walks the message in `start..end`. `end` never exceeds the buffer.
@@ -302,7 +337,8 @@ impl<'a> Walk<'a> {
     ) -> Result<(), Invalid> {
         match field.kind {
             Kind::Message(message) => {
-                if std::ptr::eq(message, &schema::KEY_VALUE) && self.plain_key_value(at, end) {
+                // The short cut takes two levels: the pair and its value.
+                if std::ptr::eq(message, &schema::KEY_VALUE) && depth >= 2 && self.plain_key_value(at, end) {
                     return Ok(());
                 }
                 self.message(message, at, end, depth)

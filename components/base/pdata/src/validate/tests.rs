@@ -1,4 +1,4 @@
-//! One refusing test per check, and the walk held against the reference implementation. Filled by `tests/validate.rs`.
+//! What only the inside can test; the rest is in `tests/validate.rs` and `tests/validate_model.rs`.
 use super::*;
 
 #[test]
