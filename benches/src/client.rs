@@ -4,10 +4,11 @@
 //! the next send. Refusals are told apart from failures of the transport.
 
 use std::borrow::Cow;
-use std::io;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use flate2::bufread::GzDecoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, HeaderValue, TE, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
@@ -226,10 +227,10 @@ async fn grpc_outcome(response: Response<Incoming>) -> Outcome {
     };
     let in_trailers = body.trailers().and_then(grpc_status);
     match in_headers.or(in_trailers) {
-        Some(GrpcCode::OK) => {
-            let body = body.to_bytes();
-            acked(grpc_unframe(&body).map_or(&[], |(_, message)| message))
-        }
+        Some(GrpcCode::OK) => match grpc_message(&body.to_bytes()) {
+            Ok(message) => acked(&message),
+            Err(reason) => Outcome::Failed(reason),
+        },
         Some(code) => Outcome::Refused { code: Cow::Borrowed(code.name()), is_retryable: code.is_retryable() },
         None => Outcome::Failed("read answer: no grpc-status".to_owned()),
     }
@@ -253,6 +254,21 @@ fn refused_by_http(status: StatusCode) -> Outcome {
     Outcome::Refused { code, is_retryable: is_http_status_retryable(status.as_u16()) }
 }
 
+/// The message in a gRPC answer. Servers may pack it as the request was packed, so that gzip has to be understood.
+fn grpc_message(body: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+    match grpc_unframe(body) {
+        Some((false, message)) => Ok(Cow::Borrowed(message)),
+        Some((true, packed)) => {
+            let mut message = Vec::new();
+            match GzDecoder::new(packed).take(ANSWER_BYTES_MAX as u64).read_to_end(&mut message) {
+                Ok(_) => Ok(Cow::Owned(message)),
+                Err(error) => Err(format!("decompress answer: {error}")),
+            }
+        }
+        None => Err("read answer: not one gRPC message".to_owned()),
+    }
+}
+
 /// The three signals number the fields of their partial success alike, so that one type reads them all.
 fn acked(answer: &[u8]) -> Outcome {
     match ExportTraceServiceResponse::decode(answer) {
@@ -261,5 +277,36 @@ fn acked(answer: &[u8]) -> Outcome {
             Outcome::Acked { rejected_item_count: u64::try_from(rejected).unwrap_or(0) }
         }
         Err(error) => Outcome::Failed(format!("decode answer: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::write::GzEncoder;
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
+
+    use super::*;
+    use crate::wire::grpc_frame;
+
+    #[test]
+    fn partial_success_is_read_from_plain_and_gzipped_answers() {
+        let partial = ExportTracePartialSuccess { rejected_spans: 3, error_message: "too old".into() };
+        let message = ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec();
+        let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(&message).unwrap();
+        let packed = encoder.finish().unwrap();
+        for frame in [grpc_frame(&message, false), grpc_frame(&packed, true)] {
+            let outcome = acked(&grpc_message(&frame).unwrap());
+            assert!(matches!(outcome, Outcome::Acked { rejected_item_count: 3 }), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn broken_answers_are_failures_not_acknowledgements() {
+        assert!(grpc_message(&[]).is_err());
+        assert!(grpc_message(&grpc_frame(b"no gzip", true)).is_err());
+        assert!(matches!(acked(&[0xff]), Outcome::Failed(_)));
     }
 }
