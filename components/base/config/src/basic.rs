@@ -20,9 +20,9 @@ impl Decode for bool {
                 let text =
                     if let Value::String(text) = &node.value { text.to_ascii_lowercase() } else { String::new() };
                 if matches!(text.as_str(), "true" | "yes" | "on") {
-                    error = error.with_fix("write `true`, without quotes");
+                    error = error.with_fix("write `true`");
                 } else if matches!(text.as_str(), "false" | "no" | "off") {
-                    error = error.with_fix("write `false`, without quotes");
+                    error = error.with_fix("write `false`");
                 }
                 cx.push(error);
                 base

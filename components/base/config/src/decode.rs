@@ -7,7 +7,7 @@ use crate::{
     codes::{self, Code},
     error::{ConfigError, Errors},
     node::{Node, Value},
-    schema::Schema,
+    schema::{Schema, sounds_secret},
     validate::Validator,
 };
 
@@ -150,13 +150,21 @@ impl<'a> Decoder<'a> {
     pub(crate) fn wrong_type_error(&self, node: &Node, expected: &str) -> ConfigError {
         let quoted = self.quoted_path();
         let subject = if quoted.is_empty() { String::new() } else { format!("'{quoted}' ") };
-        let message = format!("{subject}expected {expected}, got {}", node.describe());
+        let secret = matches!(self.path.last(), Some(Segment::Key(key)) if sounds_secret(key));
+        let got = if secret { node.kind().to_owned() } else { node.describe() };
+        let message = format!("{subject}expected {expected}, got {got}");
         self.error(node, codes::WRONG_TYPE, message)
     }
 
-    /// Notes that the text at this node is a secret.
+    /// Notes that the text at this node is a secret. A reference that is the whole text may be shown.
     pub fn mask(&mut self, node: &Node) {
-        self.errors.mask(&node.origin);
+        const QUOTES: usize = 2;
+        let shown = |reference: &str| {
+            usize::try_from(node.origin.length).is_ok_and(|length| length <= reference.chars().count() + QUOTES)
+        };
+        if !node.expansion.as_ref().is_some_and(|expansion| shown(&expansion.reference)) {
+            self.errors.mask(&node.origin);
+        }
     }
 
     /// Everything collected so far.

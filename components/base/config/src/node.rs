@@ -201,8 +201,8 @@ impl Node {
     /// The value in the words of error messages. What came out of a `${…}` is not repeated: it may be a secret that
     /// went to the wrong place.
     pub fn describe(&self) -> String {
-        if let Some(expansion) = &self.expansion {
-            return format!("{} (from `{}`)", self.kind(), expansion.reference);
+        if self.expansion.is_some() {
+            return self.kind().to_owned();
         }
         match &self.value {
             Value::Bool(value) => format!("the boolean `{value}`"),

@@ -6,16 +6,23 @@
 use std::{fmt, sync::Arc};
 
 /// A text that configuration was read from.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct Source {
     name: String,
     text: String,
+    /// Byte offsets at which lines start.
+    line_starts: Vec<usize>,
 }
 
 impl Source {
-    /// Names a text: a path for files, else what the user typed (`env:X`, `yaml:…`, `--set`).
+    /// Names a text: a path for files, else what the user typed (`env:X`, `yaml:…`, `--set`). A byte order mark is removed.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: text.into() })
+        let mut text = text.into();
+        if text.starts_with('\u{feff}') {
+            text.remove(0);
+        }
+        let line_starts = line_starts(&text);
+        Arc::new(Self { name: name.into(), text, line_starts })
     }
 
     /// The name shown before line and column.
@@ -31,8 +38,30 @@ impl Source {
     /// The line with this number (the first is 1), without its line break.
     pub fn line(&self, number: u32) -> Option<&str> {
         let index = usize::try_from(number).ok()?.checked_sub(1)?;
-        self.text.lines().nth(index)
+        let start = *self.line_starts.get(index)?;
+        let end = self.line_starts.get(index + 1).copied().unwrap_or(self.text.len());
+        self.text.get(start..end).map(|line| line.trim_end_matches(['\n', '\r']))
     }
+}
+
+/// The name only: the text may hold secrets.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Lines end with LF, CR LF, or CR alone, as in YAML.
+fn line_starts(text: &str) -> Vec<usize> {
+    let bytes = text.as_bytes();
+    let mut starts = vec![0];
+    for (index, byte) in bytes.iter().enumerate() {
+        let ends = *byte == b'\n' || (*byte == b'\r' && bytes.get(index + 1) != Some(&b'\n'));
+        if ends && index + 1 < bytes.len() {
+            starts.push(index + 1);
+        }
+    }
+    starts
 }
 
 /// A place in a [`Source`]; the default is "written nowhere", as for values made by code.

@@ -138,6 +138,7 @@ fn scalar_text(text: &str, out: &mut String) {
     };
     let plain = text.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '/' | '(' | '$'))
         && !text.ends_with(' ')
+        && !text.contains(" -")
         && text.chars().all(plain_char)
         && matches!(scalar::resolve(text), Value::String(_));
     if plain || is_address(text) { out.push_str(text) } else { quoted(text, out) }

@@ -145,19 +145,20 @@ impl<'n> MapReader<'n> {
             let place = Node::new(Value::Null, key.origin.clone());
             if let Some(why) = spec.unsupported {
                 if !node.is_null() {
-                    let error =
-                        cx.error(&place, codes::UNSUPPORTED_KEY, format!("`{}` is not supported: {why}", key.text));
+                    let message = format!("`{}` is not supported: {why}", cx.quoted_path());
+                    let error = cx.error(&place, codes::UNSUPPORTED_KEY, message);
                     cx.push(error);
                 }
                 return base;
             }
             if let Some(why) = spec.no_effect {
-                let message = format!("`{}` has no effect: {why}", key.text);
+                let message = format!("`{}` has no effect: {why}", cx.quoted_path());
                 let warning = cx.warning(&place, codes::NO_EFFECT, message);
                 cx.push(warning);
             }
             if let Some(instead) = spec.deprecated {
-                let warning = cx.warning(&place, codes::DEPRECATED, format!("`{}` is deprecated: {instead}", key.text));
+                let message = format!("`{}` is deprecated: {instead}", cx.quoted_path());
+                let warning = cx.warning(&place, codes::DEPRECATED, message);
                 cx.push(warning);
             }
             T::decode(node, base, cx)
@@ -171,13 +172,16 @@ impl<'n> MapReader<'n> {
         if unknown.is_empty() {
             return;
         }
-        for (_, node) in &unknown {
-            mask_scalars(node, cx);
-        }
         unknown.sort_by(|(a, _), (b, _)| a.text.cmp(&b.text));
         let fields = fields();
         let usable = fields.iter().filter(|field| field.spec.unsupported.is_none());
         let known: Vec<&str> = self.also_known.into_iter().chain(usable.map(|field| field.spec.key)).collect();
+        for (key, node) in &unknown {
+            let meant = nearest(&key.text, known.iter().copied());
+            if !meant.is_some_and(|meant| is_harmless(meant, &fields)) {
+                mask_scalars(node, cx);
+            }
+        }
         let names: Vec<&str> = unknown.iter().take(UNKNOWN_KEYS_SHOWN_MAX).map(|(key, _)| &*key.text).collect();
         let more = unknown.len().saturating_sub(names.len());
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
@@ -203,6 +207,16 @@ impl<'n> MapReader<'n> {
         }
         cx.push(error);
     }
+}
+
+/// Whether the setting that was probably meant is one whose value may be shown.
+fn is_harmless(key: &str, fields: &[Field]) -> bool {
+    fields.iter().find(|field| field.spec.key == key).is_some_and(|field| {
+        matches!(
+            (field.schema)(),
+            Schema::Bool | Schema::Int | Schema::Float | Schema::String | Schema::Duration | Schema::Choice(_)
+        )
+    })
 }
 
 /// A value whose key is not known may be a secret with a mistyped name, so quoted lines do not show it.

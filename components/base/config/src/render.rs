@@ -225,6 +225,9 @@ impl Masks {
             let mut left = usize::try_from(*length).unwrap_or(usize::MAX);
             let mut start = usize::try_from(column.saturating_sub(1)).unwrap_or(0);
             for earlier in *first..number {
+                if left == 0 {
+                    break;
+                }
                 let passed = source.line(earlier).map_or(0, |line| line.chars().count()).saturating_sub(start) + 1;
                 left = left.saturating_sub(passed);
                 start = 0;
@@ -236,7 +239,7 @@ impl Masks {
     }
 }
 
-/// Masks what follows `password:`, `token=` and the like, up to the end of the line.
+/// Masks what follows `password:`, `token=` and the like, up to the end of the line, unless it is a reference.
 fn mask_by_name(chars: &mut [char]) {
     let Some(separator) = (0..chars.len()).find(|at| {
         matches!(chars[*at], ':' | '=') && {
@@ -251,5 +254,9 @@ fn mask_by_name(chars: &mut [char]) {
     }) else {
         return;
     };
+    let value: String = chars.iter().skip(separator + 1).filter(|c| !matches!(c, ' ' | '"' | '\'')).collect();
+    if value.starts_with("${") && value.find('}') == Some(value.len() - 1) {
+        return;
+    }
     chars.iter_mut().skip(separator + 1).filter(|c| **c != ' ').for_each(|c| *c = '*');
 }

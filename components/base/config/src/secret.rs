@@ -67,7 +67,8 @@ impl Decode for Secret {
         let Some(text) = node.text() else {
             let message = format!("'{}' expected text, got {}", cx.quoted_path(), node.kind());
             let error = cx.error(node, codes::WRONG_TYPE, message);
-            cx.push(error.with_fix("put it in quotes"));
+            let scalar = !matches!(node.value, Value::List(_) | Value::Map(_));
+            cx.push(if scalar { error.with_fix("put it in quotes") } else { error });
             return base;
         };
         Self::new(text)

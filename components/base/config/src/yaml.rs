@@ -52,7 +52,6 @@ pub(crate) fn parse_part(
         errors.push(ConfigError::new(codes::TOO_LARGE, message));
         return None;
     }
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut builder = Builder {
         parser: Parser::new_from_str(text),
         source,
@@ -119,6 +118,9 @@ impl<'a> Builder<'a, '_> {
             Some(Ok(event)) => Ok(event),
             Some(Err(error)) => {
                 let origin = self.place(error.marker().line(), error.marker().col(), 1);
+                if error.info() == "recursion limit exceeded" {
+                    return Err(self.too_deep(&origin));
+                }
                 Err(Box::new(self.syntax_error(error.info(), &origin)))
             }
             None => Ok((Event::StreamEnd, Span::default())),
@@ -126,10 +128,16 @@ impl<'a> Builder<'a, '_> {
     }
 
     fn syntax_error(&self, info: &str, origin: &Origin) -> ConfigError {
-        let line = self.source.line(origin.line).unwrap_or("");
         let error = ConfigError::new(codes::YAML_SYNTAX, format!("not valid YAML: {info}")).at(origin);
-        if line.trim_start_matches(' ').starts_with('\t') {
-            return error.with_fix("indent with spaces: YAML does not allow tabs there");
+        // a tab is often noticed only at the end of the line before it
+        for number in [origin.line, origin.line.saturating_add(1)] {
+            let line = self.source.line(number).unwrap_or("");
+            let spaces = line.chars().take_while(|c| *c == ' ').count();
+            if line.chars().nth(spaces) == Some('\t') {
+                let column = u32::try_from(spaces).unwrap_or(0).saturating_add(1);
+                let tab = Origin::new(self.source, number, column, 1);
+                return error.at(&tab).with_fix("indent with spaces: YAML does not allow tabs there");
+            }
         }
         error
     }
@@ -251,7 +259,7 @@ impl<'a> Builder<'a, '_> {
         };
         let (nodes, height) = (anchored.nodes, anchored.height);
         if depth + height > self.limits.depth_max {
-            return Err(self.too_deep(span));
+            return Err(self.too_deep(&self.origin(span)));
         }
         self.count(nodes, span, codes::ALIAS_LIMIT)?;
         let node = self.anchors.get(&id).map(|anchored| anchored.node.clone()).unwrap_or_default();
@@ -279,7 +287,7 @@ impl<'a> Builder<'a, '_> {
 
     fn enter(&self, depth: usize, span: Span, tag: Option<Cow<'_, Tag>>, expected: &str) -> Step<()> {
         if depth > self.limits.depth_max {
-            return Err(self.too_deep(span));
+            return Err(self.too_deep(&self.origin(span)));
         }
         match tag.as_deref() {
             Some(tag) if !(tag.is_yaml_core_schema() && tag.suffix == expected) => Err(self.unknown_tag(tag, span)),
@@ -294,7 +302,7 @@ impl<'a> Builder<'a, '_> {
         };
         let value = match (tag.is_yaml_core_schema(), tag.suffix.as_str()) {
             (true, "str") => Some(Value::string(text)),
-            (false, "") if tag.handle == "!" => Some(Value::string(text)),
+            (false, "!") if tag.handle.is_empty() => Some(Value::string(text)),
             (true, "null") => Some(plain()).filter(|value| *value == Value::Null),
             (true, "bool") => Some(plain()).filter(|value| matches!(value, Value::Bool(_))),
             (true, "int") => Some(plain()).filter(|value| matches!(value, Value::Int(_) | Value::UInt(_))),
@@ -317,10 +325,10 @@ impl<'a> Builder<'a, '_> {
         Box::new(ConfigError::new(codes::YAML_UNSUPPORTED, format!("{what} is not supported")).at(&self.origin(span)))
     }
 
-    fn too_deep(&self, span: Span) -> Box<ConfigError> {
+    fn too_deep(&self, origin: &Origin) -> Box<ConfigError> {
         let message =
             format!("nested too deep in `{}`: more than {} levels", self.source.name(), self.limits.depth_max);
-        Box::new(ConfigError::new(codes::TOO_DEEP, message).at(&self.origin(span)))
+        Box::new(ConfigError::new(codes::TOO_DEEP, message).at(origin))
     }
 
     fn origin(&self, span: Span) -> Origin {

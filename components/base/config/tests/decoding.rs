@@ -334,3 +334,74 @@ fn defaults_encode_and_decode_to_themselves() {
     let quiet = Exporter { computed: 0, ..decoded(&yaml.replace("tpm: null\n", "")) };
     assert_eq!(quiet, value, "{yaml}");
 }
+
+/// Whatever stands at whatever key, decoding ends with a value, and rendering the errors does not panic.
+#[test]
+fn any_value_at_any_key_is_decoded_or_refused() {
+    let keys = [
+        "endpoint",
+        "timeout",
+        "num_consumers",
+        "ratio",
+        "verbose",
+        "names",
+        "headers",
+        "password",
+        "sending_queue",
+        "on",
+        "none",
+        "ca_file",
+        "compression",
+        "tenants",
+        "queues",
+        "storage",
+        "auth",
+        "type",
+        "reuse",
+        "tpm",
+        "deadline",
+        "other",
+    ];
+    let values = [
+        "null",
+        "true",
+        "1",
+        "-1",
+        "18446744073709551615",
+        "1.5",
+        ".nan",
+        ".inf",
+        "1e300",
+        "''",
+        "text",
+        "a,b",
+        "5s",
+        "[]",
+        "[1]",
+        "[null]",
+        "[[]]",
+        "[{}]",
+        "[{name: a}]",
+        "[{name: [], value: {}}]",
+        "{}",
+        "{a: b}",
+        "{a: null}",
+        "{a: {}}",
+        "{enabled: x}",
+        "{enabled: true}",
+        "{'': ''}",
+        "{batch: {min: -1}}",
+        "${env:X}",
+        "${env:X:-[a]}",
+        "x${env:X:-1}",
+    ];
+    for key in keys {
+        for value in values {
+            let yaml =
+                format!("{key}: {}", if value.contains('$') { format!("\"{value}\"") } else { value.to_owned() });
+            if let Err(errors) = config::decode_str::<Exporter>(&yaml) {
+                assert!(errors.error_count() > 0 && !errors.render_text(false).is_empty(), "{yaml}");
+            }
+        }
+    }
+}
