@@ -1,1 +1,7 @@
-fn main() {}
+//! The `weir` command; everything else is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    weir::cli::main()
+}

@@ -29,6 +29,8 @@ pub struct ServiceOptions {
     pub load: LoadOptions,
     /// Cap of the byte account; `None` is half of the memory this process may use.
     pub account_bytes_max: Option<usize>,
+    /// What the command line says about logs.
+    pub log: telemetry::LogOverrides,
 }
 
 /// Why the service does not run.
@@ -109,7 +111,7 @@ pub struct Service {
     fatal: mpsc::Receiver<String>,
     graph: Graph,
     plan: Plan,
-    _observers: Vec<component::telemetry::Observer>,
+    telemetry: telemetry::OwnTelemetry,
 }
 
 impl Service {
@@ -124,6 +126,7 @@ impl Service {
         let (host, fatal) = Host::new(ByteAccount::new(cap), Arc::clone(&ledger), Arc::clone(&registry));
         let mut old = Graph::default();
         let (_loaded, plan, mut graph) = prepare(&options, env, &catalog, &host, &old)?;
+        let telemetry = telemetry::OwnTelemetry::start(&plan.telemetry, options.log.clone(), &host);
         for warning in &plan.warnings {
             tracing::warn!(code = warning.code, "{warning}");
         }
@@ -132,8 +135,7 @@ impl Service {
         let _nothing_before = graph.connect();
         std::mem::swap(&mut old, &mut graph);
         host.set_phase(Phase::Running);
-        let observers = telemetry::ledger::observe(&ledger, &registry);
-        Ok(Self { options, catalog, host, fatal, graph: old, plan, _observers: observers })
+        Ok(Self { options, catalog, host, fatal, graph: old, plan, telemetry })
     }
 
     /// What the components share.
@@ -188,6 +190,7 @@ impl Service {
         let stopped = old.stop(&self.graph, replaced, deadline, &self.host).await;
         self.host.listeners().release();
         self.host.set_extensions(extensions);
+        self.telemetry.apply(&plan.telemetry);
         self.plan = plan;
         Ok(ReloadReport { created, kept, stopped, took: begun.elapsed() })
     }

@@ -68,9 +68,19 @@ impl Instance {
     }
 }
 
+/// What makes a node the same node across a reload.
+#[derive(PartialEq)]
+struct Identity {
+    type_name: &'static str,
+    /// The resolved configuration of the component, then of the extensions it refers to.
+    configurations: Vec<config::Node>,
+    /// Signals and pipelines it was created for.
+    place: String,
+}
+
 #[derive(Clone)]
 struct Node {
-    identity: Arc<str>,
+    identity: Arc<Identity>,
     instance: Instance,
     shared: Shared,
 }

@@ -39,8 +39,8 @@ pub struct PlannedComponent {
     pub type_name: &'static str,
     /// The decoded configuration.
     pub config: AnyConfig,
-    /// The resolved configuration as text: equal text, equal component. Contains secrets; never print it.
-    pub fingerprint: String,
+    /// The resolved configuration: equal nodes, equal component. Contains secrets; never print it.
+    pub node: Node,
     /// Extensions it refers to.
     pub references: Vec<ComponentId>,
     /// Where its key stands.
@@ -223,7 +223,7 @@ fn decode_section(
             type_name: factory.type_name,
             references: factory.references(&config),
             config,
-            fingerprint: config::print::to_yaml(node),
+            node: node.clone(),
             origin: key.origin.clone(),
         };
         components.insert((kind, id), planned);

@@ -13,7 +13,7 @@ use component::{
 use config::{ConfigError, Errors, Node as ConfigNode, codes};
 use pdata::{Batch, Gate, Signal};
 
-use super::{Graph, Instance, Node, NodeKey};
+use super::{Graph, Identity, Instance, Node, NodeKey};
 use crate::catalog::Catalog;
 use crate::service::head::Head;
 use crate::service::plan::{PipelineId, Plan, PlannedComponent, PlannedPipeline};
@@ -91,15 +91,14 @@ impl<'a> Builder<'a> {
         Some((component, self.catalog.find(kind, component.type_name)?))
     }
 
-    /// What makes a node the same node: its own configuration and that of the extensions it refers to.
-    fn identity(&self, component: &PlannedComponent, more: &str) -> Arc<str> {
-        let mut identity = format!("{}\n{more}\n{}", component.type_name, component.fingerprint);
+    fn configurations(&self, component: &PlannedComponent) -> Vec<ConfigNode> {
+        let mut configurations = vec![component.node.clone()];
         for reference in &component.references {
             if let Some(extension) = self.plan.component(Kind::Extension, reference) {
-                identity.push_str(&format!("\n{reference}\n{}", self.identity(extension, "")));
+                configurations.extend(self.configurations(extension));
             }
         }
-        identity.into()
+        configurations
     }
 
     /// Takes over the old node of that key if its identity is the same, else creates one. Returns its instance.
@@ -108,25 +107,24 @@ impl<'a> Builder<'a> {
         key: NodeKey,
         kind: Kind,
         id: &ComponentId,
-        more: &str,
+        place: &str,
         create: impl FnOnce(&Factory, &PlannedComponent, Settings) -> Option<Result<Instance, BuildError>>,
     ) -> Option<Instance> {
         if let Some(node) = self.new.nodes.get(&key) {
             return Some(node.instance.clone());
         }
         let (component, factory) = self.component(kind, id)?;
-        let identity = self.identity(component, more);
-        if let Some(old) = self.old.nodes.get(&key).filter(|old| old.identity == identity) {
+        let identity = Identity {
+            type_name: factory.type_name,
+            configurations: self.configurations(component),
+            place: place.to_owned(),
+        };
+        if let Some(old) = self.old.nodes.get(&key).filter(|old| *old.identity == identity) {
             let instance = old.instance.clone();
             self.new.nodes.insert(key, old.clone());
             return Some(instance);
         }
-        // Instances of one component ID share state, but not with those of another configuration.
-        let siblings = || {
-            let same = |node: &&Node| node.identity.as_ref() == identity.as_ref();
-            self.new.nodes.values().chain(self.old.nodes.values()).find(same)
-        };
-        let shared = self.shared_of(kind, id).or_else(|| siblings().map(|n| n.shared.clone())).unwrap_or_default();
+        let shared = self.shared(kind, id, &identity);
         let settings = Settings {
             id: id.clone(),
             telemetry: Telemetry::new(
@@ -139,7 +137,7 @@ impl<'a> Builder<'a> {
         match create(factory, component, settings)? {
             Ok(instance) => {
                 self.new.fresh.insert(key.clone());
-                self.new.nodes.insert(key, Node { identity, instance: instance.clone(), shared });
+                self.new.nodes.insert(key, Node { identity: Arc::new(identity), instance: instance.clone(), shared });
                 Some(instance)
             }
             Err(error) => {
@@ -149,23 +147,18 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The shared state of a sibling instance (other signal, other pipeline) with the same configuration.
-    fn shared_of(&self, kind: Kind, id: &ComponentId) -> Option<Shared> {
+    /// State shared by the instances of one component ID (other signal, other pipeline), but not with those of another
+    /// configuration.
+    fn shared(&self, kind: Kind, id: &ComponentId, identity: &Identity) -> Shared {
         let is_sibling = |key: &NodeKey| match (kind, key) {
-            (Kind::Processor, NodeKey::Processor(_, other)) | (Kind::Exporter, NodeKey::Exporter(other, _)) => {
-                other == id
-            }
-            (Kind::Connector, NodeKey::Connector(other, _, _)) => other == id,
+            (Kind::Processor, NodeKey::Processor(_, other))
+            | (Kind::Exporter, NodeKey::Exporter(other, _))
+            | (Kind::Connector, NodeKey::Connector(other, _, _)) => other == id,
             _ => false,
         };
-        let fingerprint = &self.plan.component(kind, id)?.fingerprint;
-        let unchanged = |node: &&Node| node.identity.contains(fingerprint.as_str());
-        let siblings = self.new.nodes.iter().chain(self.old.nodes.iter());
-        siblings
-            .filter(|(key, _)| is_sibling(key))
-            .map(|(_, node)| node)
-            .find(unchanged)
-            .map(|node| node.shared.clone())
+        let siblings = self.new.nodes.iter().chain(self.old.nodes.iter()).filter(|(key, _)| is_sibling(key));
+        let mut same = siblings.filter(|(_, node)| node.identity.configurations == identity.configurations);
+        same.next().map(|(_, node)| node.shared.clone()).unwrap_or_default()
     }
 
     fn report(&mut self, kind: Kind, id: &ComponentId, component: &PlannedComponent, error: &BuildError) {
@@ -244,8 +237,8 @@ impl<'a> Builder<'a> {
             };
             let (signal, given) = (id.signal, behind.clone());
             let key = NodeKey::Processor(id.clone(), processor.id.clone());
-            let more = format!("{id}");
-            let instance = self.node(key, Kind::Processor, &processor.id, &more, |factory, component, settings| {
+            let place = id.to_string();
+            let instance = self.node(key, Kind::Processor, &processor.id, &place, |factory, component, settings| {
                 let Create::Processor(create) = factory.create() else { return None };
                 let counts = Counts::new(&settings, signal);
                 let instance = |processor| match processor {
@@ -315,10 +308,10 @@ impl<'a> Builder<'a> {
             let target = self.fanout(heads, &format!("connectors::{id}"), &fed[0].origin);
             let all = self.edge(format!("{id} -> all {to}"), target, Vec::new());
             let names: Vec<&str> = pipelines.keys().map(String::as_str).collect();
-            let more = format!("{from} {to} {}", names.join(" "));
+            let place = format!("{from} {to} {}", names.join(" "));
             let outputs = ConnectorOutputs { signal: to, all, pipelines };
             let key = NodeKey::Connector(id.clone(), from, to);
-            let instance = self.node(key, Kind::Connector, id, &more, |factory, component, settings| {
+            let instance = self.node(key, Kind::Connector, id, &place, |factory, component, settings| {
                 let Create::Connector(_, create) = factory.create() else { return None };
                 Some(create(settings, &component.config, from, outputs).map(Instance::Stage))
             });
@@ -346,8 +339,8 @@ impl<'a> Builder<'a> {
             outputs.0.insert(signal, edge);
         }
         let signals: Vec<&str> = outputs.0.keys().map(|signal| signal.as_str()).collect();
-        let more = signals.join(" ");
-        self.node(NodeKey::Receiver(id.clone()), Kind::Receiver, id, &more, |factory, component, settings| {
+        let place = signals.join(" ");
+        self.node(NodeKey::Receiver(id.clone()), Kind::Receiver, id, &place, |factory, component, settings| {
             let Create::Receiver(create) = factory.create() else { return None };
             Some(create(settings, &component.config, outputs).map(Instance::Receiver))
         });

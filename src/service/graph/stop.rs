@@ -1,5 +1,6 @@
 //! Ending nodes: those a reload replaced, or all of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use component::edge::Replaced;
@@ -45,7 +46,7 @@ impl Graph {
         let mut report = StopReport::default();
         let order = self.start_order();
         let gone = |key: &&NodeKey| match (self.nodes.get(*key), successor.nodes.get(*key)) {
-            (Some(old), Some(new)) => old.identity != new.identity,
+            (Some(old), Some(new)) => !Arc::ptr_eq(&old.identity, &new.identity),
             (Some(_), None) => true,
             (None, _) => false,
         };
