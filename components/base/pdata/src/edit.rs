@@ -119,6 +119,7 @@ impl Editor {
                 source: number as u32,
                 segment: number as u32,
                 depth: 1,
+                way: 1,
                 changed: false,
                 lost_items: false,
             });

@@ -136,7 +136,7 @@ impl Editor {
             return false;
         }
         let node = *self.node(at.node);
-        if self.leads_to_items(node.depth, slot.number) {
+        if self.leads_to_items(node.way, slot.number) {
             let lost = self.items_below(at);
             if lost > 0 {
                 if let Some(items) = self.items.get_mut(node.segment as usize) {
@@ -276,9 +276,10 @@ impl Editor {
         Ok(Some(Slot { start: start as u32, len, print: 0, number: number as u8, header: header as u8, state: NEW }))
     }
 
-    /// Whether a field holds items, or groups, scopes or metrics that do.
-    pub(super) fn leads_to_items(&self, depth: u8, number: u8) -> bool {
-        match (self.signal, depth) {
+    /// Whether a field of a message with that [`way`](super::tree::Node::way) holds items, or groups, scopes or metrics
+    /// that do.
+    pub(super) fn leads_to_items(&self, way: u8, number: u8) -> bool {
+        match (self.signal, way) {
             (_, 1) => number == 1,
             (_, 2 | 3) => number == 2,
             (Signal::Metrics, 4) => matches!(number, 5 | 7 | 9 | 10 | 11),
@@ -287,18 +288,18 @@ impl Editor {
         }
     }
 
-    /// Whether a field on the way to items is an item itself.
-    pub(super) fn is_item_depth(&self, depth: u8) -> bool {
-        depth == if self.signal == Signal::Metrics { 5 } else { 3 }
+    /// Whether such a field is an item itself.
+    fn holds_items(&self, way: u8) -> bool {
+        way == if self.signal == Signal::Metrics { 5 } else { 3 }
     }
 
     /// Items in a field that leads to items.
     fn items_below(&self, at: At) -> u32 {
         let (node, slot) = (self.node(at.node), self.slot(at));
-        if slot.state & REMOVED != 0 || !self.leads_to_items(node.depth, slot.number) {
+        if slot.state & REMOVED != 0 || !self.leads_to_items(node.way, slot.number) {
             return 0;
         }
-        if self.is_item_depth(node.depth) {
+        if self.holds_items(node.way) {
             return 1;
         }
         if slot.state & CHILD == 0 {

@@ -174,6 +174,7 @@ impl Editor {
         let content = slot.start + u32::from(slot.header);
         index(table, self.store.buffer(source), content, slot.start + slot.len, slot.state & NEW, &mut self.slots);
         let count = self.slots.len() as u32 - first;
+        let way = if self.leads_to_items(parent.way, slot.number) { parent.depth + 1 } else { 0 };
         self.nodes.push(Node {
             table,
             parent: at.node,
@@ -185,6 +186,7 @@ impl Editor {
             source,
             segment: parent.segment,
             depth: parent.depth + 1,
+            way,
             changed: false,
             lost_items: false,
         });
@@ -220,7 +222,7 @@ impl Editor {
         let parent = *self.node(message.0);
         let field = parent.table.field(number).ok_or(EditError::Field)?;
         let table = field.kind.message().ok_or(EditError::Field)?;
-        if self.leads_to_items(parent.depth, field.number as u8) {
+        if self.leads_to_items(parent.way, field.number as u8) {
             return Err(EditError::Field);
         }
         if u32::from(parent.depth) >= DEPTH_MAX {
@@ -251,6 +253,7 @@ impl Editor {
             source: ARENA,
             segment: parent.segment,
             depth: parent.depth + 1,
+            way: 0,
             changed: true,
             lost_items: false,
         });

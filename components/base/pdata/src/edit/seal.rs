@@ -69,8 +69,8 @@ impl Editor {
     }
 
     fn has_items(&self, id: u32) -> bool {
-        let depth = self.node(id).depth;
-        self.slots_of(id).iter().any(|slot| slot.state & REMOVED == 0 && self.leads_to_items(depth, slot.number))
+        let way = self.node(id).way;
+        self.slots_of(id).iter().any(|slot| slot.state & REMOVED == 0 && self.leads_to_items(way, slot.number))
     }
 
     /// Appends the content of a message that was measured.

@@ -81,6 +81,8 @@ pub(super) struct Node {
     pub(super) segment: u32,
     /// 1 for requests.
     pub(super) depth: u8,
+    /// Depth of messages on the way to items, which they may hold; 0 for all others.
+    pub(super) way: u8,
     /// It or a message in it differs from the source.
     pub(super) changed: bool,
     /// Items were removed from it.
