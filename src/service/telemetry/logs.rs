@@ -5,39 +5,43 @@ use std::sync::OnceLock;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 
 use super::{LogOverrides, TelemetryConfig};
 
-type Output = Box<dyn Layer<Registry> + Send + Sync>;
+type Output = Box<dyn tracing_subscriber::Layer<Registry> + Send + Sync>;
 
-static OUTPUT: OnceLock<reload::Handle<Output, Registry>> = OnceLock::new();
+/// Form and filter are replaced apart: a filtered layer cannot be swapped as a whole.
+static INSTALLED: OnceLock<(reload::Handle<Output, Registry>, Filter)> = OnceLock::new();
 
-fn output(_config: &TelemetryConfig, overrides: &LogOverrides) -> Output {
-    let level = overrides.level.as_deref().unwrap_or("info");
-    let filter = EnvFilter::try_new(level).unwrap_or_else(|_not_a_level| EnvFilter::new("info"));
+type Filter = reload::Handle<EnvFilter, Registry>;
+
+fn output(overrides: &LogOverrides) -> Output {
     if overrides.json.unwrap_or(false) {
-        fmt::layer().json().with_writer(std::io::stderr).with_filter(filter).boxed()
+        fmt::layer().json().with_writer(std::io::stderr).boxed()
     } else {
         let color = std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
-        fmt::layer().with_ansi(color).with_writer(std::io::stderr).with_filter(filter).boxed()
+        fmt::layer().with_ansi(color).with_writer(std::io::stderr).boxed()
     }
 }
 
+fn filter(overrides: &LogOverrides) -> EnvFilter {
+    let level = overrides.level.as_deref().unwrap_or("info");
+    EnvFilter::try_new(level).unwrap_or_else(|_not_a_level| EnvFilter::new("info"))
+}
+
 /// Makes logs follow the configuration; the first call in the process installs the subscriber.
-pub(super) fn apply(config: &TelemetryConfig, overrides: &LogOverrides) {
-    let layer = output(config, overrides);
-    match OUTPUT.get() {
-        Some(handle) => {
-            // Fails only when the subscriber is gone, which is for the life of the process.
-            let _reloaded = handle.reload(layer);
-        }
-        None => {
-            let (layer, handle) = reload::Layer::new(layer);
-            // Fails when a test installed its own subscriber, whose output then counts.
-            if tracing_subscriber::registry().with(layer).try_init().is_ok() {
-                let _first = OUTPUT.set(handle);
-            }
-        }
+pub(super) fn apply(_config: &TelemetryConfig, overrides: &LogOverrides) {
+    let (layer, filter) = (output(overrides), filter(overrides));
+    if let Some((installed_layer, installed_filter)) = INSTALLED.get() {
+        // Fails only when the subscriber is gone, which is for the life of the process.
+        let _reloaded = installed_layer.reload(layer).and_then(|()| installed_filter.reload(filter));
+        return;
+    }
+    let (layer, layer_handle) = reload::Layer::new(layer);
+    let (filter, filter_handle) = reload::Layer::new(filter);
+    // Fails when a test installed its own subscriber, whose output then counts.
+    if tracing_subscriber::registry().with(layer.with_filter(filter)).try_init().is_ok() {
+        let _first = INSTALLED.set((layer_handle, filter_handle));
     }
 }

@@ -1,0 +1,246 @@
+//! Components for tests of the whole service, in-process: they do simple things, and account for them.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses its part")]
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use component::factory::Outputs;
+use component::{
+    Accepted, BoxFuture, Component, ConsumeFuture, Consumer, Deadline, DeliveryError, Edge, Factory, Host, Outbox,
+    OutboxSettings, Process, Processor, ShutdownError, Stability, Stage, StartError, outbox::Full,
+};
+use config::Config;
+use pdata::{Batch, Context, Outcome, Payload, Segment, Signal};
+use weir::catalog::Catalog;
+
+/// A small seeded generator (SplitMix64).
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1))
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, n: u64) -> usize {
+        (self.next() % n) as usize
+    }
+}
+
+/// One log record as a request of its own.
+const RECORD: &[u8] = &[0x0a, 0x04, 0x12, 0x02, 0x12, 0x00];
+
+/// `items` log records in segments of one.
+pub fn logs(items: u32, tenant: &str) -> Batch {
+    let segments = (0..items).map(|_| Segment::trusted(Bytes::from_static(RECORD), 1));
+    let context = Context { tenant: (!tenant.is_empty()).then(|| tenant.into()), ..Context::default() };
+    Batch::new(Payload::from_segments(Signal::Logs, segments), Arc::new(context))
+}
+
+/// Where tests hand batches to the receivers of the running configuration.
+#[derive(Clone, Default)]
+pub struct Feeds(Arc<Mutex<BTreeMap<String, Outputs>>>);
+
+impl Feeds {
+    pub fn edge(&self, id: &str, signal: Signal) -> Option<Edge> {
+        self.0.lock().unwrap().get(id)?.get(signal).cloned()
+    }
+}
+
+#[derive(Clone, Debug, Config)]
+pub struct Empty {}
+
+struct Feed {
+    id: String,
+    outputs: Outputs,
+    feeds: Feeds,
+}
+
+impl Component for Feed {
+    fn start<'a>(&'a self, _: &'a Host) -> BoxFuture<'a, Result<(), StartError>> {
+        self.feeds.0.lock().unwrap().insert(self.id.clone(), self.outputs.clone());
+        Box::pin(async { Ok(()) })
+    }
+
+    fn shutdown(&self, _: Deadline) -> BoxFuture<'_, Result<(), ShutdownError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// Works on batches with a function.
+struct Synchronous(Box<dyn Fn(Batch) -> Result<Option<Batch>, DeliveryError> + Send + Sync>);
+
+impl Component for Synchronous {}
+
+impl Process for Synchronous {
+    fn process(&self, batch: Batch) -> Result<Option<Batch>, DeliveryError> {
+        self.0(batch)
+    }
+
+    fn mutates(&self) -> bool {
+        true
+    }
+}
+
+/// Drops every other item, saying so.
+fn dropping(mut batch: Batch) -> Result<Option<Batch>, DeliveryError> {
+    let kept: Vec<Segment> = batch.payload().segments().iter().step_by(2).cloned().collect();
+    for n in (1..batch.items()).rev().filter(|n| n % 2 == 1) {
+        batch.stake_mut().settle_range(n, 1, Outcome::Dropped("every_other"));
+    }
+    batch.set_payload(Payload::from_segments(Signal::Logs, kept));
+    Ok(Some(batch))
+}
+
+/// Loses the first item without saying so.
+fn leaking(mut batch: Batch) -> Result<Option<Batch>, DeliveryError> {
+    let kept: Vec<Segment> = batch.payload().segments().iter().skip(1).cloned().collect();
+    batch.set_payload(Payload::from_segments(Signal::Logs, kept));
+    Ok(Some(batch))
+}
+
+/// Answers first, sends later, as the batch processor does.
+struct Holding(Outbox);
+
+impl Component for Holding {
+    fn start<'a>(&'a self, _: &'a Host) -> BoxFuture<'a, Result<(), StartError>> {
+        self.0.start();
+        Box::pin(async { Ok(()) })
+    }
+
+    fn shutdown(&self, deadline: Deadline) -> BoxFuture<'_, Result<(), ShutdownError>> {
+        Box::pin(async move {
+            self.0.drain(deadline).await;
+            Ok(())
+        })
+    }
+}
+
+impl Consumer for Holding {
+    fn consume(&self, batch: Batch) -> ConsumeFuture<'_> {
+        let answer = match self.0.try_send(batch) {
+            Ok(()) => Ok(Accepted::all()),
+            Err(Full(batch)) => Err(DeliveryError::retryable("outbox is full", batch)),
+        };
+        Box::pin(async move { answer })
+    }
+}
+
+/// An exporter or connector that answers with a function, after a while.
+struct Answering<F>(F);
+
+impl<F: Send + Sync + 'static> Component for Answering<F> {}
+
+impl<F> Consumer for Answering<F>
+where
+    F: Fn(Batch) -> ConsumeFuture<'static> + Send + Sync + 'static,
+{
+    fn consume(&self, batch: Batch) -> ConsumeFuture<'_> {
+        self.0(batch)
+    }
+}
+
+fn exporter(
+    name: &'static str,
+    answer: impl Fn(u64, Batch) -> Result<Accepted, DeliveryError> + Clone + Send + Sync + 'static,
+    seed: u64,
+) -> Factory {
+    let calls = Arc::new(AtomicU64::new(seed));
+    Factory::exporter::<Empty>(name, move |_, _, _| {
+        let (answer, calls) = (answer.clone(), Arc::clone(&calls));
+        let stage: Arc<dyn Stage> = Arc::new(Answering(move |batch| -> ConsumeFuture<'static> {
+            let random = Random::new(calls.fetch_add(1, Ordering::Relaxed)).next();
+            let answer = answer.clone();
+            Box::pin(async move {
+                tokio::time::sleep(Duration::from_millis(random % 30)).await;
+                answer(random, batch)
+            })
+        }));
+        Ok(stage)
+    })
+    .with_signals(Stability::Alpha, &Signal::ALL)
+}
+
+fn deliver(batch: Batch) -> Result<Accepted, DeliveryError> {
+    batch.settle(Outcome::Delivered);
+    Ok(Accepted::all())
+}
+
+fn processor(
+    name: &'static str,
+    process: impl Fn(Batch) -> Result<Option<Batch>, DeliveryError> + Clone + Send + Sync + 'static,
+) -> Factory {
+    Factory::processor::<Empty>(name, move |_, _, _, _| {
+        Ok(Processor::Sync(Arc::new(Synchronous(Box::new(process.clone())))))
+    })
+    .with_signals(Stability::Alpha, &Signal::ALL)
+}
+
+/// Test components: see their names.
+pub fn catalog(feeds: &Feeds, seed: u64) -> Catalog {
+    let feeds = feeds.clone();
+    let refusals = AtomicU64::new(seed);
+    let refusals = Arc::new(refusals);
+    Catalog::of(vec![
+        Factory::receiver::<Empty>("feed", move |settings, _, outputs| {
+            Ok(Arc::new(Feed { id: settings.id.to_string(), outputs, feeds: feeds.clone() }))
+        })
+        .with_signals(Stability::Alpha, &Signal::ALL),
+        processor("passing", |batch| Ok(Some(batch))),
+        processor("dropping", dropping),
+        processor("leaking", leaking),
+        processor("refusing", move |batch| {
+            if refusals.fetch_add(1, Ordering::Relaxed) % 3 == 0 {
+                Err(DeliveryError::retryable("not now", batch))
+            } else {
+                Ok(Some(batch))
+            }
+        }),
+        Factory::processor::<Empty>("holding", |_, _, _, next| {
+            let settings = OutboxSettings { bytes_max: 600, workers: 2, ..OutboxSettings::default() };
+            Ok(Processor::Stateful(Arc::new(Holding(Outbox::new(next, settings)))))
+        })
+        .with_signals(Stability::Alpha, &Signal::ALL),
+        exporter("steady", |_, batch| deliver(batch), seed),
+        exporter(
+            "flaky",
+            |random, batch| match random % 3 {
+                0 => Err(DeliveryError::retryable("try again", batch)),
+                _ => deliver(batch),
+            },
+            seed,
+        ),
+        exporter(
+            "strict",
+            |random, batch| {
+                if random % 4 == 0 {
+                    batch.settle(Outcome::Rejected);
+                    Err(DeliveryError::permanent("never"))
+                } else {
+                    deliver(batch)
+                }
+            },
+            seed,
+        ),
+        Factory::connector::<Empty>("relay", &[(Signal::Logs, Signal::Logs)], |_, _, _, outputs| {
+            let all = outputs.all;
+            let stage: Arc<dyn Stage> = Arc::new(Answering(move |batch| -> ConsumeFuture<'static> {
+                let all = all.clone();
+                Box::pin(async move { all.consume(batch).await })
+            }));
+            Ok(stage)
+        })
+        .with_signals(Stability::Alpha, &[Signal::Logs]),
+    ])
+}
