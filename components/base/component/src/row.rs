@@ -94,7 +94,8 @@ impl Consumer for Row {
 /// Puts back the telemetry as it came: a retry runs through the row again, and processing twice would hash a hash.
 /// Items that the row dropped come back with it, so they enter the books again as derived.
 fn restore(mut error: DeliveryError, original: Option<(pdata::Payload, Arc<pdata::Context>)>) -> DeliveryError {
-    let (Some((payload, context)), Some(back)) = (original, error.take_undelivered()) else { return error };
+    let Some((payload, context)) = original else { return error };
+    let Some(back) = error.take_undelivered() else { return error };
     let pending = back.pending().clone();
     let (_, _, mut stake) = back.into_parts();
     let (items, known) = (payload.items(), stake.items());

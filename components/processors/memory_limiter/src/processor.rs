@@ -1,0 +1,101 @@
+//! The processor: one per pipeline, in front of the shared limiter.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use component::telemetry::Metric;
+use component::{
+    BoxFuture, Component, Counter, Deadline, DeliveryError, Host, Level, Process, Settings, ShutdownError, StartError,
+};
+use pdata::account::RETRY_HINT;
+use pdata::{Batch, Gate, Signal};
+
+use crate::limiter::Limiter;
+
+/// What a refused sender reads.
+pub const REFUSED: &str = "data refused due to high memory usage";
+
+fn metrics(signal: Signal) -> (Metric, Metric) {
+    let (accepted, refused, unit) = match signal {
+        Signal::Traces => (
+            "otelcol_processor_memory_limiter_accepted_spans",
+            "otelcol_processor_memory_limiter_refused_spans",
+            "{spans}",
+        ),
+        Signal::Metrics => (
+            "otelcol_processor_memory_limiter_accepted_metric_points",
+            "otelcol_processor_memory_limiter_refused_metric_points",
+            "{datapoints}",
+        ),
+        Signal::Logs => (
+            "otelcol_processor_memory_limiter_accepted_log_records",
+            "otelcol_processor_memory_limiter_refused_log_records",
+            "{records}",
+        ),
+    };
+    let metric = |name, help| Metric { name, help, unit, level: Level::Basic };
+    (
+        metric(accepted, "Items passed on to the next component."),
+        metric(refused, "Items handed back because memory was short."),
+    )
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub struct MemoryLimiter {
+    limiter: Arc<Limiter>,
+    accepted_items: Counter,
+    refused_items: Counter,
+    started: AtomicBool,
+}
+
+impl MemoryLimiter {
+    /// One for a pipeline of `signal`.
+    #[must_use]
+    pub fn new(settings: &Settings, limiter: Arc<Limiter>, signal: Signal) -> Self {
+        let (accepted, refused) = metrics(signal);
+        Self {
+            limiter,
+            accepted_items: settings.telemetry.counter(accepted, &[]),
+            refused_items: settings.telemetry.counter(refused, &[]),
+            started: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Component for MemoryLimiter {
+    fn start<'a>(&'a self, _host: &'a Host) -> BoxFuture<'a, Result<(), StartError>> {
+        if !self.started.swap(true, Ordering::AcqRel) {
+            self.limiter.start();
+        }
+        Box::pin(async { Ok(()) })
+    }
+
+    fn shutdown(&self, _deadline: Deadline) -> BoxFuture<'_, Result<(), ShutdownError>> {
+        Box::pin(async {
+            if self.started.swap(false, Ordering::AcqRel) {
+                self.limiter.stop().await;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Process for MemoryLimiter {
+    fn process(&self, batch: Batch) -> Result<Option<Batch>, DeliveryError> {
+        if self.limiter.must_refuse() {
+            self.refused_items.add(batch.items());
+            return Err(DeliveryError::retryable(REFUSED, batch).with_retry_after(RETRY_HINT));
+        }
+        self.accepted_items.add(batch.items());
+        Ok(Some(batch))
+    }
+
+    fn mutates(&self) -> bool {
+        false
+    }
+
+    fn gate(&self) -> Option<Arc<Gate>> {
+        Some(Arc::clone(self.limiter.gate()))
+    }
+}
