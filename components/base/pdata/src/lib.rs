@@ -13,11 +13,13 @@ pub mod account;
 pub mod batch;
 pub mod context;
 pub mod edit;
+pub mod index;
 pub mod ledger;
 pub mod payload;
 pub mod schema;
 pub mod signal;
 pub mod validate;
+pub mod view;
 pub mod wire;
 
 pub use account::{ByteAccount, Charge, Gate, Overloaded};

@@ -3,10 +3,13 @@
 //! Serialized OTLP requests concatenate (their only field is repeated), so a payload is a rope of [`Segment`]s and
 //! merging moves no bytes. Segments are immutable and have passed [`crate::validate`].
 
+use std::sync::{Arc, OnceLock};
+
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::account::Charge;
+use crate::account::{ByteAccount, Charge};
+use crate::index::Index;
 use crate::signal::Signal;
 use crate::validate::{self, Invalid, Repairs, Utf8Policy};
 
@@ -15,13 +18,54 @@ use crate::validate::{self, Invalid, Repairs, Utf8Policy};
 pub struct Segment {
     bytes: Bytes,
     items: u32,
+    shared: Arc<Shared>,
+}
+
+/// What the clones of a segment share.
+#[derive(Debug)]
+struct Shared {
+    /// Where the bytes, and copies of parts of them, are charged.
+    account: Option<Arc<ByteAccount>>,
+    index: OnceLock<Index>,
 }
 
 impl Segment {
     /// Wraps bytes that are known to be a valid request with `items` items, because this program wrote them.
     #[must_use]
     pub fn trusted(bytes: Bytes, items: u32) -> Self {
-        Self { bytes, items }
+        Self::new(bytes, items, None)
+    }
+
+    fn new(bytes: Bytes, items: u32, account: Option<Arc<ByteAccount>>) -> Self {
+        Self { bytes, items, shared: Arc::new(Shared { account, index: OnceLock::new() }) }
+    }
+
+    /// Wraps a valid request with `items` items that this program wrote, and charges it to `account` without asking.
+    #[must_use]
+    pub fn charged(body: Vec<u8>, items: u32, account: Option<&Arc<ByteAccount>>) -> Self {
+        match account {
+            Some(account) => Self::frozen(body, account.charge(0), items),
+            None => Self::new(body.into(), items, None),
+        }
+    }
+
+    /// Joins a valid request with `items` items and its charge, which is set to what the body occupies.
+    #[must_use]
+    pub fn frozen(body: Vec<u8>, charge: Charge, items: u32) -> Self {
+        let account = Arc::clone(charge.account());
+        Self::new(charge.freeze(body), items, Some(account))
+    }
+
+    /// The account its bytes are charged to; parts cut from it are charged there too.
+    #[must_use]
+    pub fn account(&self) -> Option<&Arc<ByteAccount>> {
+        self.shared.account.as_ref()
+    }
+
+    /// Where resources, scopes, metrics and items are in it. Built on first use, shared by clones.
+    #[must_use]
+    pub fn item_index(&self, signal: Signal) -> &Index {
+        self.shared.index.get_or_init(|| Index::new(signal, &self.bytes, self.items))
     }
 
     /// The serialized request.
@@ -62,7 +106,7 @@ impl Payload {
         policy: Utf8Policy,
     ) -> Result<(Self, Repairs), Invalid> {
         let validated = validate::validate(signal, &mut body, policy)?;
-        let segment = Segment { bytes: charge.freeze(body), items: validated.items };
+        let segment = Segment::frozen(body, charge, validated.items);
         Ok((Self { signal, segments: SmallVec::from_iter([segment]) }, validated.repairs))
     }
 
