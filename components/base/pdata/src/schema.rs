@@ -15,6 +15,8 @@ pub struct Message {
     /// `fields` by number, for numbers up to [`NUMBER_MAX`]: index plus 1, 0 for none.
     by_number: [u8; NUMBER_MAX as usize + 1],
     attributes: u8,
+    /// Bits of the numbers in `fields`.
+    numbers: u32,
 }
 
 /// The highest field number in OTLP's messages.
@@ -116,9 +118,10 @@ impl Kind {
 impl Message {
     const fn new(name: &'static str, fields: &'static [Field]) -> Self {
         let mut by_number = [0; NUMBER_MAX as usize + 1];
-        let (mut n, mut attributes) = (0, 0);
+        let (mut n, mut attributes, mut numbers) = (0, 0, 0);
         while n < fields.len() {
             by_number[fields[n].number as usize] = n as u8 + 1;
+            numbers |= 1 << fields[n].number;
             // Told by name, since a constant must not look into the message that it may be part of; a test compares.
             if matches!(fields[n].name.as_bytes(), b"attributes" | b"filtered_attributes" | b"metadata")
                 || (matches!(name.as_bytes(), b"KeyValueList") && fields[n].number == 1)
@@ -127,7 +130,14 @@ impl Message {
             }
             n += 1;
         }
-        Self { name, fields, by_number, attributes }
+        Self { name, fields, by_number, attributes, numbers }
+    }
+
+    /// Whether there is a field of that number.
+    #[inline]
+    #[must_use]
+    pub const fn knows(&self, number: u32) -> bool {
+        number <= NUMBER_MAX && self.numbers >> number & 1 == 1
     }
 
     /// Number of the field that is a list of `KeyValue`; 0 if the message has none. None has two.

@@ -4,11 +4,11 @@
 //! Keys may occur twice. The first is read. Deleting deletes all of them; writing leaves one, in the place of the
 //! first; [`Attributes::for_each`] and [`Attributes::retain`] visit every one.
 
-use crate::wire::{Fields, LEN, put_len, put_tag, put_varint, read_varint, varint_len};
+use crate::wire::{Fields, LEN, put_len, read_varint, varint_len};
 
 use super::fields::Scalar;
 use super::tree::{ARENA, At, CHILD, Msg, NEW, REMOVED, Slot, fingerprint, pair_fingerprint, pair_key};
-use super::value::{Value, ValueRef};
+use super::value::{Value, ValueRef, put_head, put_short};
 use super::{EditError, Editor};
 
 /// Number of the key in a `KeyValue`.
@@ -166,18 +166,17 @@ impl Editor {
             content += 1 + varint_len(value_len as u64) + value_len;
         }
         self.room(content + 16)?;
+        self.store.arena.reserve(content + 16);
         let start = self.store.arena.len();
-        put_tag(&mut self.store.arena, u32::from(number), LEN);
-        put_varint(&mut self.store.arena, content as u64);
+        put_head(&mut self.store.arena, number << 3 | LEN, content);
         let header = self.store.arena.len() - start;
         match rest {
             Rest::Copy(source, start, end) => self.store.copy_to_arena(source, start, end),
             Rest::Bytes(bytes) => self.store.arena.extend_from_slice(bytes),
-            Rest::Key(key) => put_len(&mut self.store.arena, KEY, key),
+            Rest::Key(key) => put_short(&mut self.store.arena, (KEY as u8) << 3 | LEN, key),
         }
         if let Some(value) = value {
-            put_tag(&mut self.store.arena, VALUE, LEN);
-            put_varint(&mut self.store.arena, value_len as u64);
+            put_head(&mut self.store.arena, (VALUE as u8) << 3 | LEN, value_len);
             value.encode(&mut self.store.arena);
         }
         let pair = self.store.arena.get(start + header..).unwrap_or_default();

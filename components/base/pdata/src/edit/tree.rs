@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::payload::Segment;
 use crate::schema::Message;
-use crate::wire::{FIXED32, FIXED64, Fields, LEN, VARINT, read_field, read_varint};
+use crate::wire::{FIXED64, Fields, LEN, read_field};
 
 /// A message that has been opened for reading and writing. Belongs to one [`Editor`](super::Editor).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -171,48 +171,39 @@ pub(super) fn content_of(message: &[u8], number: u32) -> Option<&[u8]> {
 /// Appends the fields of the message in `start..end` of `buffer`, which has been validated.
 pub(super) fn index(table: &'static Message, buffer: &[u8], start: u32, end: u32, state: u8, slots: &mut Vec<Slot>) {
     let message = buffer.get(..end as usize).unwrap_or_default();
-    let pairs = table.attributes_number() as u8;
+    let pairs = table.attributes_number();
     let mut at = start as usize;
     while let Some(&tag) = message.get(at) {
-        let (number, header, len) = match one_byte_tag(message, at, tag) {
-            Some((header, len)) => (u32::from(tag >> 3), header, len),
-            None => match read_field(message, at) {
-                Ok(field) => (field.number, field.value.start - at, field.end - at),
-                // Does not occur in what was validated; the bytes are kept all the same.
-                Err(_) => (0, 0, message.len() - at),
-            },
-        };
-        let number = if table.field(number).is_some() { number as u8 } else { 0 };
-        let print = if number == pairs && number != 0 {
-            pair_fingerprint(message.get(at + header..at + len).unwrap_or_default())
+        let (mut number, mut print) = (u32::from(tag >> 3), 0);
+        let (header, len) = if tag & 0x87 == LEN
+            && let Some(&len @ 0..=0x7f) = message.get(at + 1)
+            && let Some(content) = message.get(at + 2..at + 2 + usize::from(len))
+        {
+            // What most of a message is: attributes, IDs and strings of up to 127 bytes.
+            if number == pairs {
+                print = pair_fingerprint(content);
+            }
+            (2, 2 + usize::from(len))
+        } else if tag & 0x87 == FIXED64 && message.len() - at >= 9 {
+            (1, 9)
         } else {
-            0
+            match read_field(message, at) {
+                Ok(field) => {
+                    number = field.number;
+                    if number == pairs {
+                        print = pair_fingerprint(message.get(field.value.clone()).unwrap_or_default());
+                    }
+                    (field.value.start - at, field.end - at)
+                }
+                // Does not occur in what was validated; the bytes are kept all the same.
+                Err(_) => {
+                    number = 0;
+                    (0, message.len() - at)
+                }
+            }
         };
+        let number = if table.knows(number) { number as u8 } else { 0 };
         slots.push(Slot { start: at as u32, len: len as u32, print, number, header: header as u8, state });
         at += len;
     }
-}
-
-/// Header and whole length of a field whose tag takes one byte.
-#[inline]
-fn one_byte_tag(message: &[u8], at: usize, tag: u8) -> Option<(usize, usize)> {
-    if tag >= 0x80 {
-        return None;
-    }
-    let (header, len) = match tag & 7 {
-        LEN => {
-            let mut content = at + 1;
-            let len = read_varint(message, &mut content)?;
-            (content - at, (content - at).checked_add(usize::try_from(len).ok()?)?)
-        }
-        VARINT => {
-            let mut end = at + 1;
-            read_varint(message, &mut end)?;
-            (1, end - at)
-        }
-        FIXED64 => (1, 9),
-        FIXED32 => (1, 5),
-        _ => return None,
-    };
-    (len <= message.len() - at).then_some((header, len))
 }

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use crate::schema::{ANY_VALUE, Message};
-use crate::wire::{FIXED64, Fields, LEN, VARINT, put_fixed64, put_len, put_varint_field, read_varint, varint_len};
+use crate::wire::{
+    FIXED64, Fields, LEN, VARINT, put_fixed64, put_len, put_varint, put_varint_field, read_varint, varint_len,
+};
 
 use super::EditError;
 
@@ -120,6 +122,24 @@ fn contents(message: &[u8]) -> impl Iterator<Item = &[u8]> {
         .map(|field| message.get(field.value).unwrap_or_default())
 }
 
+/// Appends a length-delimited field whose tag takes one byte; quick where its length does too.
+#[inline]
+pub(super) fn put_short(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
+    put_head(out, tag, content.len());
+    out.extend_from_slice(content);
+}
+
+/// Appends tag and length of a length-delimited field whose tag takes one byte.
+#[inline]
+pub(super) fn put_head(out: &mut Vec<u8>, tag: u8, len: usize) {
+    if len < 0x80 {
+        out.extend_from_slice(&[tag, len as u8]);
+    } else {
+        out.push(tag);
+        put_varint(out, len as u64);
+    }
+}
+
 pub(super) fn varint(content: &[u8]) -> u64 {
     read_varint(content, &mut 0).unwrap_or_default()
 }
@@ -148,7 +168,7 @@ impl Value<'_> {
     pub fn encode(&self, out: &mut Vec<u8>) {
         match *self {
             Self::Empty => {}
-            Self::Str(text) => put_len(out, 1, text.as_bytes()),
+            Self::Str(text) => put_short(out, 0x0a, text.as_bytes()),
             Self::Bool(truth) => out.extend_from_slice(&[0x10, u8::from(truth)]),
             Self::Int(number) => put_varint_field(out, 3, number.cast_unsigned()),
             Self::Double(number) => put_fixed64(out, 4, number.to_bits()),
