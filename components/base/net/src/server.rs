@@ -1,0 +1,32 @@
+//! Servers: listening, connections with limits, unary gRPC, HTTP.
+//!
+//! Reading order: [`config`], [`limits`], [`listen`] (sockets), `stream` (what a connection reads and writes), `sniff`
+//! (which protocol a peer speaks), `connection` (its life), `accept` (the loop), [`grpc`], [`http`].
+
+mod accept;
+mod body;
+pub mod config;
+mod connection;
+pub mod grpc;
+pub mod http;
+pub mod limits;
+pub mod listen;
+mod metrics;
+mod request;
+mod sniff;
+mod stream;
+
+use component::{ComponentId, Telemetry};
+
+pub use config::{GrpcServerConfig, HttpServerConfig};
+pub use grpc::{GrpcServer, GrpcStatus, UnaryHandler};
+pub use request::RequestInfo;
+
+/// What code passes to a server beside its configuration.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// The component that serves.
+    pub id: ComponentId,
+    /// Its own metrics.
+    pub telemetry: Telemetry,
+}

@@ -1,0 +1,125 @@
+//! What a server learns of a request beside its body, and who checks it.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use component::{AuthError, BoxFuture, ComponentId, Host, RequestHeaders, ServerAuth, StartError};
+use futures_util::future::poll_fn;
+use http::HeaderMap;
+use pdata::{AuthData, Metadata, TraceContext};
+use tokio::sync::watch;
+
+use crate::server::ServerSettings;
+use crate::server::config::MiddlewareConfig;
+use crate::server::connection::Stop;
+
+/// What is known of a request beside its body.
+#[derive(Clone, Debug, Default)]
+pub struct RequestInfo {
+    /// Who sent it; `None` on Unix sockets.
+    pub peer: Option<SocketAddr>,
+    /// Request headers; empty unless `include_metadata`.
+    pub metadata: Metadata,
+    /// What the authenticator learned.
+    pub auth: Option<Arc<AuthData>>,
+    /// W3C trace context.
+    pub trace: Option<TraceContext>,
+    /// When the sender stops waiting (`grpc-timeout`).
+    pub deadline: Option<Instant>,
+}
+
+/// Every header as metadata, and the host under `host_name` (`:authority` in gRPC, `host` in HTTP). Values that are not
+/// text are left out.
+pub(crate) fn metadata(headers: &HeaderMap, host_name: &str, host: Option<&str>) -> Metadata {
+    let pairs = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let host = host.filter(|_| !headers.contains_key(host_name));
+    Metadata::new(host.map(|host| (host_name, host)).into_iter().chain(pairs))
+}
+
+/// The trace context, if the request carries one.
+pub(crate) fn trace(headers: &HeaderMap) -> Option<TraceContext> {
+    headers.get("traceparent").and_then(|value| value.to_str().ok()).and_then(TraceContext::parse)
+}
+
+/// Headers, and query parameters in front of them, as authenticators see them.
+#[derive(Debug)]
+pub(crate) struct Credentials<'a> {
+    pub(crate) headers: &'a HeaderMap,
+    /// Names in lower case.
+    pub(crate) params: Vec<(String, String)>,
+}
+
+impl RequestHeaders for Credentials<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        let param = self.params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        param.or_else(|| self.headers.get(name).and_then(|value| value.to_str().ok()))
+    }
+}
+
+/// Asks the authenticator, if there is one.
+pub(crate) async fn authenticate(
+    auth: Option<&Arc<dyn ServerAuth>>,
+    credentials: &Credentials<'_>,
+) -> Result<Option<Arc<AuthData>>, AuthError> {
+    match auth {
+        None => Ok(None),
+        Some(auth) => auth.authenticate(credentials).await.map(Some),
+    }
+}
+
+/// The running extension that `authenticator` names, as a server authenticator.
+pub(crate) fn server_auth(
+    authenticator: Option<&ComponentId>,
+    host: &Host,
+    settings: &ServerSettings,
+) -> Result<Option<Arc<dyn ServerAuth>>, StartError> {
+    let Some(id) = authenticator else { return Ok(None) };
+    let fail =
+        |why: &str| Err(StartError::plain(&settings.id, format!("`auth::authenticator`: extension `{id}` {why}")));
+    let Some(extension) = host.extension(id) else { return fail("is not running: add it to `service::extensions`") };
+    match extension.server_auth() {
+        Some(auth) => Ok(Some(auth)),
+        None => fail("cannot authenticate requests to a server"),
+    }
+}
+
+/// Refuses middlewares: no extension can be one yet.
+pub(crate) fn no_middlewares(
+    middlewares: &[MiddlewareConfig],
+    host: &Host,
+    settings: &ServerSettings,
+) -> Result<(), StartError> {
+    let Some(MiddlewareConfig { id }) = middlewares.first() else { return Ok(()) };
+    let why = match host.extension(id) {
+        None => "is not running: add it to `service::extensions`",
+        Some(_) => "cannot be a middleware of a server",
+    };
+    Err(StartError::plain(&settings.id, format!("`middlewares`: extension `{id}` {why}")))
+}
+
+/// Runs `work` to its end even if the caller is dropped (a peer that resets its stream), except when the server is cut off.
+/// The first step runs in the caller's own task: work that never waits costs no task. `None` after a panic or a cut.
+pub(crate) async fn run_to_end<T: Send + 'static>(
+    mut work: BoxFuture<'static, T>,
+    stop: &watch::Receiver<Stop>,
+) -> Option<T> {
+    let first = poll_fn(|cx| Poll::Ready(catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))))).await;
+    match first {
+        Ok(Poll::Ready(done)) => return Some(done),
+        Ok(Poll::Pending) => {}
+        // The panic was reported by the hook.
+        Err(_) => return None,
+    }
+    let mut stop = stop.clone();
+    let rest = async move {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            _ = stop.wait_for(|stop| *stop == Stop::Cut) => None,
+        }
+    };
+    tokio::spawn(rest).await.ok().flatten()
+}
