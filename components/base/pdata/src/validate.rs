@@ -270,7 +270,15 @@ impl<'a> Walk<'a> {
                 continue;
             };
             match field.label {
-                Label::Repeated => {}
+                Label::Repeated => {
+                    if depth >= 2 && is_key_values(field) {
+                        let after = self.plain_key_values(buf, field_start);
+                        if after > field_start {
+                            at = after;
+                            continue;
+                        }
+                    }
+                }
                 Label::OneOf => {
                     self.duplicates |= seen & ONEOF_SEEN != 0;
                     seen |= ONEOF_SEEN;
@@ -336,13 +344,7 @@ impl<'a> Walk<'a> {
         depth: u32,
     ) -> Result<(), Invalid> {
         match field.kind {
-            Kind::Message(message) => {
-                // The short cut takes two levels: the pair and its value.
-                if std::ptr::eq(message, &schema::KEY_VALUE) && depth >= 2 && self.plain_key_value(at, end) {
-                    return Ok(());
-                }
-                self.message(message, at, end, depth)
-            }
+            Kind::Message(message) => self.message(message, at, end, depth),
             Kind::Item(message) => {
                 self.items = self.items.checked_add(1).ok_or_else(|| Invalid::new(field_start, Problem::Items))?;
                 self.message(message, at, end, depth)
@@ -380,11 +382,27 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Whether `at..end` is a `KeyValue` as SDKs write it (key, then a value holding one scalar, all lengths in one
+    /// Steps over pairs at `at` that follow one another with the same one-byte tag and have the plain form. Returns where
+    /// it stopped: at `at` itself when the first pair is not plain. The short cut stands for two levels of depth, the pair
+    /// and its value.
+    #[inline]
+    fn plain_key_values(&mut self, buf: &[u8], mut at: usize) -> usize {
+        let Some(&tag) = buf.get(at) else { return at };
+        while let Some([next_tag, len, rest @ ..]) = buf.get(at..)
+            && *next_tag == tag
+            && *len < 0x80
+            && let Some(pair) = rest.get(..usize::from(*len))
+            && self.plain_key_value(pair, at + 2)
+        {
+            at += 2 + pair.len();
+        }
+        at
+    }
+
+    /// Whether `pair`, which starts at `at`, is a `KeyValue` as SDKs write it (key, then a value holding one scalar, all lengths in one
     /// byte), with every check of the general walk done. `false` says nothing: the general walk decides then.
     #[inline]
-    fn plain_key_value(&mut self, at: usize, end: usize) -> bool {
-        let Some(pair) = self.buf.get(at..end) else { return false };
+    fn plain_key_value(&mut self, pair: &[u8], at: usize) -> bool {
         let [0x0a, key_len, rest @ ..] = pair else { return false };
         let key_len = usize::from(*key_len);
         // Below 0x80 a length is one byte, and then all tags and lengths of a string attribute are ASCII too.
@@ -402,6 +420,7 @@ impl<'a> Walk<'a> {
                     return false;
                 }
                 if !is_ascii(pair) {
+                    let end = at + pair.len();
                     let value_start = end - text.len();
                     self.string(at + 2, at + 2 + key_len);
                     self.string(value_start, end);
@@ -432,6 +451,10 @@ impl<'a> Walk<'a> {
             Err(malformed) => Err(Invalid::new(field_start, malformed)),
         }
     }
+}
+
+fn is_key_values(field: &Field) -> bool {
+    matches!(field.kind, Kind::Message(message) if std::ptr::eq(message, &schema::KEY_VALUE))
 }
 
 fn id_length(field_start: usize, found: usize, expected: usize) -> Result<(), Invalid> {
