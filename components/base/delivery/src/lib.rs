@@ -1,1 +1,40 @@
-//! Placeholder head.
+//! The onion around every exporter, from the outside in: queue → batch → retry → timeout → the exporter's own send.
+//!
+//! An exporter implements [`Transport`] (one request, one attempt) and hands it to [`Delivery::new`], which is the
+//! component the graph sees. What the onion promises:
+//!
+//! - The sender is never held up: a full queue refuses at once with the batch handed back, unless the configuration asks
+//!   to wait (`block_on_overflow`, `wait_for_result`, or no queue at all).
+//! - Every item that was accepted is delivered, rejected by the destination, or dropped with a reason, and says so in
+//!   the ledger. A record leaves the queue when its last item is answered, in however many requests they went.
+//! - What exceeds the size a destination takes is split before it is sent, and again after a refusal for size.
+//! - During shutdown sending and retrying go on until the deadline; only what is left then is dropped, with numbers in
+//!   the log, or stays in a queue that outlives the process.
+//!
+//! Reading order: [`config`], [`transport`], [`queue`] (the interface) and `memory` (in memory), `claims` (which items
+//! belong to which record), `feed` (batching), `backoff`, `limit` (sizes), `attempt` (one request to its end),
+//! [`delivery`] (lifecycle), `metrics` and `report` (what operators see).
+//!
+//! Deliberately absent: sockets, wire formats, statuses of any protocol (the transports and the crates `net` and `otlp`).
+
+mod attempt;
+mod backoff;
+mod claims;
+pub mod config;
+pub mod delivery;
+mod feed;
+mod limit;
+mod memory;
+mod metrics;
+pub mod queue;
+mod report;
+pub mod transport;
+
+pub use config::{BatchConfig, DeliveryConfig, PartitionConfig, QueueConfig, RetryConfig, Sizer, TimeoutConfig};
+pub use delivery::{Delivery, DeliverySettings};
+pub use memory::MemoryQueue;
+pub use queue::{Entry, PutError, PutRefusal, Queue, Record, Ticket};
+pub use transport::{SendError, SizeRefusal, Transport};
+
+#[cfg(test)]
+mod tests;

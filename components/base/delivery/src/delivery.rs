@@ -1,0 +1,317 @@
+//! The component around a transport: lifecycle, the way in, and the tasks that send.
+//!
+//! With a queue, one dispatcher task owns the [`Feed`]; it takes a slot (there are `num_consumers`), then the next request,
+//! and spawns a task that brings it to its end. Without one, the sender's own task does that. `shutdown` closes the
+//! queue, lets the dispatcher drain it, and settles what the deadline leaves.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use component::telemetry::Observer;
+use component::{
+    Accepted, BoxFuture, Component, ConsumeFuture, ConsumeResult, Consumer, Deadline, DeliveryError, Host, Settings,
+    ShutdownError, StartError,
+};
+use pdata::account::RETRY_HINT;
+use pdata::{Batch, Outcome, Signal};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::attempt::{Courier, Slot};
+use crate::backoff::Retry;
+use crate::claims::{Request, Waiter};
+use crate::config::{DeliveryConfig, QueueConfig, Sizer, TimeoutConfig};
+use crate::feed::{Batching, Feed};
+use crate::limit::SizeLimit;
+use crate::memory::MemoryQueue;
+use crate::metrics::{Metrics, QUEUE_CAPACITY, QUEUE_SIZE};
+use crate::queue::{Entry, PutError, PutRefusal, Queue};
+use crate::report::Report;
+use crate::transport::Transport;
+
+/// Senders that send themselves at the same time, without a queue, at most.
+const DIRECT_MAX: u32 = 1 << 16;
+
+/// What an exporter passes besides its transport.
+#[derive(Clone, Debug)]
+pub struct DeliverySettings {
+    /// Limit of one attempt; `TimeoutConfig { timeout: 0 }` where the transport has its own.
+    pub timeout: TimeoutConfig,
+    /// Retrying and queueing.
+    pub config: DeliveryConfig,
+    /// Further labels of the counters of items sent: `server_address` and the like.
+    pub sent_labels: Vec<(&'static str, String)>,
+}
+
+/// An exporter: a [`Transport`] inside the onion.
+pub struct Delivery {
+    settings: Settings,
+    signal: Signal,
+    courier: Arc<Courier>,
+    queue: Option<Queued>,
+    /// Held by senders that send themselves.
+    direct: Semaphore,
+    running: Mutex<Running>,
+}
+
+struct Queued {
+    config: QueueConfig,
+    queue: Arc<dyn Queue>,
+    slots: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct Running {
+    dispatcher: Option<JoinHandle<()>>,
+    observers: Vec<Observer>,
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery").field("id", &self.settings.id).field("signal", &self.signal).finish_non_exhaustive()
+    }
+}
+
+impl Delivery {
+    /// Wraps `transport`. Spawns nothing before it is started.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        signal: Signal,
+        parts: DeliverySettings,
+        transport: Arc<dyn Transport>,
+    ) -> Arc<Self> {
+        let DeliverySettings { timeout, config, sent_labels } = parts;
+        let queue = config.sending_queue.get().map(|config| {
+            let capacity = u64::try_from(config.queue_size).unwrap_or(1);
+            let slots = usize::try_from(config.num_consumers).unwrap_or(1).clamp(1, Semaphore::MAX_PERMITS);
+            let queue = MemoryQueue::new(capacity, config.queue_sizer(), config.block_on_overflow);
+            Queued { config: config.clone(), queue: Arc::new(queue), slots: Arc::new(Semaphore::new(slots)) }
+        });
+        let configured = queue.as_ref().and_then(|queued| {
+            let batch = queued.config.batch.get()?;
+            let in_bytes = queued.config.batch_sizer(batch) == Sizer::Bytes && batch.max_size > 0;
+            in_bytes.then(|| usize::try_from(batch.max_size).unwrap_or(usize::MAX))
+        });
+        let report = Report::new(
+            settings.id.clone(),
+            signal,
+            transport.destination(),
+            queue.as_ref().map(|queued| Arc::clone(&queued.queue)),
+            queue.as_ref().map_or("", |queued| queued.config.queue_sizer().noun()),
+        );
+        let labels: Vec<(&str, &str)> = sent_labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let courier = Courier {
+            timeout: timeout.limit(),
+            retry: Retry::from(&config.retry_on_failure),
+            limit: SizeLimit::new(transport.request_limit(), configured),
+            metrics: Metrics::new(&settings.telemetry, signal, &labels),
+            report,
+            stop_at: watch::Sender::new(None),
+            transport,
+        };
+        Arc::new(Self {
+            settings,
+            signal,
+            courier: Arc::new(courier),
+            queue,
+            direct: Semaphore::new(DIRECT_MAX as usize),
+            running: Mutex::default(),
+        })
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Refuses a `storage` that cannot keep a queue.
+    fn check_storage(&self, host: &Host) -> Result<(), StartError> {
+        let Some(storage) = self.queue.as_ref().and_then(|queued| queued.config.storage.as_ref()) else {
+            return Ok(());
+        };
+        let id = &self.settings.id;
+        Err(match host.extension(storage) {
+            None => {
+                StartError::plain(id, format!("open `sending_queue::storage`: extension `{storage}` is not running"))
+            }
+            Some(_) => StartError::plain(
+                id,
+                format!("open `sending_queue::storage`: extension `{storage}` is not a storage extension"),
+            ),
+        })
+    }
+
+    async fn enqueue(&self, queued: &Queued, batch: Batch) -> ConsumeResult {
+        let (items, bytes) = (batch.items(), batch.encoded_len());
+        let pending = batch.pending().clone();
+        let mut outcome = None;
+        let mut entry = Entry::new(batch);
+        if queued.config.wait_for_result {
+            let (waiter, hear) = Waiter::new();
+            entry.waiter = Some(waiter);
+            outcome = Some(hear);
+        }
+        if let Err(PutError { refusal, entry }) = queued.queue.put(entry).await {
+            self.courier.metrics.enqueue_failed(items);
+            return Err(refused(&refusal, entry.batch));
+        }
+        self.courier.metrics.enqueued(items, bytes);
+        match outcome {
+            None => Ok(Accepted::all()),
+            Some(hear) => match hear.await {
+                Ok(tally) => tally.into_result(pending),
+                Err(_) => Err(DeliveryError::permanent("sending ended without an outcome")),
+            },
+        }
+    }
+
+    async fn send_directly(&self, batch: Batch) -> ConsumeResult {
+        let permit = match self.direct.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) if self.courier.stop_at.borrow().is_some() => return Err(refused(&PutRefusal::Closed, batch)),
+            Err(_) => {
+                let (used, capacity, sizer) = (u64::from(DIRECT_MAX), u64::from(DIRECT_MAX), Sizer::Requests);
+                return Err(refused(&PutRefusal::Full { used, capacity, sizer }, batch));
+            }
+        };
+        let pending = batch.pending().clone();
+        let (waiter, mut hear) = Waiter::new();
+        self.courier.deliver(Request::direct(batch, waiter), Slot::unlimited()).await;
+        drop(permit);
+        match hear.try_recv() {
+            Ok(tally) => tally.into_result(pending),
+            Err(_) => Err(DeliveryError::permanent("sending ended without an outcome")),
+        }
+    }
+
+    /// Settles what the deadline left in a queue that does not outlive the process.
+    fn settle_left(&self, queued: &Queued) {
+        let left = queued.queue.take_left();
+        let batches = left.len();
+        let mut lost_items = 0;
+        for Entry { batch, waiter } in left {
+            self.courier.metrics.send_failed(batch.items(), "Shutdown", false);
+            match waiter {
+                Some(waiter) => waiter.unsent(batch),
+                None => {
+                    lost_items += batch.items();
+                    batch.settle(Outcome::Dropped("shutdown"));
+                }
+            }
+        }
+        if lost_items > 0 {
+            self.courier.report.left_behind(lost_items, batches);
+        }
+    }
+}
+
+/// The answer to a batch that the queue did not take. It comes back in any case; what can never fit is not tried again.
+fn refused(refusal: &PutRefusal, batch: Batch) -> DeliveryError {
+    match refusal {
+        PutRefusal::TooLarge { .. } => DeliveryError::permanent(refusal.to_string()).with_undelivered(batch),
+        PutRefusal::Full { .. } | PutRefusal::Closed | PutRefusal::Storage(_) => {
+            DeliveryError::retryable(refusal.to_string(), batch).with_retry_after(RETRY_HINT)
+        }
+    }
+}
+
+/// Sends what the feed gives until it ends or the drain's deadline passes, then waits for the last request.
+async fn dispatch(mut feed: Feed, slots: Arc<Semaphore>, courier: Arc<Courier>) {
+    let mut sending = JoinSet::new();
+    let stopped = courier.stopped();
+    tokio::pin!(stopped);
+    loop {
+        while sending.try_join_next().is_some() {}
+        let next = async {
+            let permit = Arc::clone(&slots).acquire_owned().await.ok()?;
+            feed.next().await.map(|request| (request, permit))
+        };
+        let (request, permit) = tokio::select! {
+            biased;
+            () = &mut stopped => break,
+            next = next => match next {
+                Some(next) => next,
+                None => break,
+            },
+        };
+        let (courier, slots) = (Arc::clone(&courier), Arc::clone(&slots));
+        sending.spawn(async move { courier.deliver(request, Slot::taken(slots, permit)).await });
+    }
+    // Each ends by itself at the deadline. One that panicked left its items to the books.
+    while sending.join_next().await.is_some() {}
+    for request in feed.take_left() {
+        courier.unsent(request);
+    }
+}
+
+impl Consumer for Delivery {
+    fn consume(&self, batch: Batch) -> ConsumeFuture<'_> {
+        Box::pin(async move {
+            debug_assert_eq!(batch.signal(), self.signal, "the graph connects equal signals");
+            if batch.items() == 0 {
+                batch.settle(Outcome::Delivered);
+                return Ok(Accepted::all());
+            }
+            match &self.queue {
+                Some(queued) => self.enqueue(queued, batch).await,
+                None => self.send_directly(batch).await,
+            }
+        })
+    }
+}
+
+impl Component for Delivery {
+    fn start<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<(), StartError>> {
+        Box::pin(async move {
+            self.check_storage(host)?;
+            self.courier.transport.start(host).await?;
+            self.courier.report.started(host);
+            let Some(queued) = &self.queue else { return Ok(()) };
+            let batching = queued.config.batch.get().map(|batch| {
+                let mut batching = Batching::of_config(&queued.config, batch);
+                batching.metadata_keys.extend(self.courier.transport.metadata_keys());
+                batching
+            });
+            let feed = Feed::new(Arc::clone(&queued.queue), batching);
+            let telemetry = &self.settings.telemetry;
+            let data_type = &[("data_type", self.signal.as_str())];
+            let (size, capacity) = (Arc::clone(&queued.queue), Arc::clone(&queued.queue));
+            let observers = vec![
+                telemetry.gauge(QUEUE_SIZE, data_type, move || size.used() as f64),
+                telemetry.gauge(QUEUE_CAPACITY, data_type, move || capacity.capacity() as f64),
+            ];
+            let dispatcher = tokio::spawn(dispatch(feed, Arc::clone(&queued.slots), Arc::clone(&self.courier)));
+            *self.running() = Running { dispatcher: Some(dispatcher), observers };
+            Ok(())
+        })
+    }
+
+    fn shutdown(&self, deadline: Deadline) -> BoxFuture<'_, Result<(), ShutdownError>> {
+        Box::pin(async move {
+            if let Some(queued) = &self.queue {
+                queued.queue.close();
+            }
+            self.courier.stop_at.send_if_modified(|stop_at| {
+                let first = stop_at.is_none();
+                stop_at.get_or_insert(deadline.instant());
+                first
+            });
+            let Running { dispatcher, observers } = std::mem::take(&mut *self.running());
+            if let Some(dispatcher) = dispatcher {
+                // Ends by itself at the deadline.
+                let _ended = dispatcher.await;
+            }
+            if let Some(queued) = &self.queue {
+                self.settle_left(queued);
+            } else if let Ok(all) = self.direct.acquire_many(DIRECT_MAX).await {
+                // Senders that send themselves end by the deadline too. None comes after this.
+                all.forget();
+                self.direct.close();
+            }
+            drop(observers);
+            self.courier.report.untold("shut down");
+            self.courier.transport.shutdown().await;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,10 @@
+//! The onion as a whole, against a scripted destination on a paused clock.
+
+mod batching;
+mod drain;
+mod model;
+mod queueing;
+mod reporting;
+mod retrying;
+mod sizes;
+mod support;
