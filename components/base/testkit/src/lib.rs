@@ -6,6 +6,7 @@
 //! - [`suite`]: the contract, as suites that every component runs.
 //! - [`readme`]: option tables that fail when stale.
 //! - [`otlp_arbitrary`]: random OTLP requests as the reference implementation's types, and their bytes.
+//! - [`otlp_fuzz`]: what the fuzz targets do with bytes, for the smoke tests too.
 //! - [`otlp_scramble`]: other legal encodings of the same request.
 //!
 //! Suites return what is wrong as text instead of panicking, so that tests can hold deliberately broken components
@@ -13,6 +14,7 @@
 
 pub mod items;
 pub mod otlp_arbitrary;
+pub mod otlp_fuzz;
 pub mod otlp_scramble;
 pub mod readme;
 pub mod sink;

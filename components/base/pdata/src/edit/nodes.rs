@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use crate::schema::Message;
+use crate::schema::{Label, Message};
 use crate::validate::DEPTH_MAX;
 use crate::wire::varint_len;
 
@@ -214,7 +214,7 @@ impl Editor {
         }
     }
 
-    /// Adds an empty submessage at the end, to a list of them or as the only one, and opens it.
+    /// Adds an empty submessage and opens it: at the end of a list of them, otherwise in place of the one that is there.
     ///
     /// # Errors
     /// [`EditError::Field`] if the message has no such submessages, or they are items or hold such; [`EditError::Depth`].
@@ -229,7 +229,10 @@ impl Editor {
             return Err(EditError::Depth);
         }
         self.room(0)?;
-        self.clear_others(message, field);
+        if field.label != Label::Repeated {
+            self.clear(message, number);
+            self.clear_others(message, field);
+        }
         let at = self.push_slot(
             message.0,
             Slot {
