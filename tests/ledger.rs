@@ -31,8 +31,9 @@ fn configuration(random: &mut Random, leak: bool) -> String {
     for n in 0..pipelines {
         let kinds = ["dropping", "holding", "refusing", "passing"];
         let chain: Vec<String> = (0..random.below(4)).map(|k| format!("{}/{n}{k}", kinds[random.below(4)])).collect();
-        let mut ends: Vec<String> =
-            (0..1 + random.below(3)).map(|k| format!("{}/{k}", ["steady", "flaky", "strict"][random.below(3)])).collect();
+        let mut ends: Vec<String> = (0..1 + random.below(3))
+            .map(|k| format!("{}/{k}", ["steady", "flaky", "strict"][random.below(3)]))
+            .collect();
         ends.sort();
         ends.dedup();
         let mut starts = vec!["feed".to_owned()];

@@ -5,7 +5,7 @@
 
 mod check;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use component::factory::AnyConfig;
@@ -127,8 +127,9 @@ pub fn plan(root: &Node, catalog: &Catalog) -> Result<Plan, Errors> {
         return Err(errors);
     }
     let mut components = BTreeMap::new();
+    let mut unknown = BTreeSet::new();
     for kind in SECTIONS {
-        decode_section(root, kind, catalog, &mut components, &mut errors);
+        decode_section(root, kind, catalog, &mut components, &mut unknown, &mut errors);
     }
     for kind in [Kind::Receiver, Kind::Exporter] {
         let configured = components.keys().any(|(found, _)| *found == kind || *found == Kind::Connector);
@@ -149,7 +150,7 @@ pub fn plan(root: &Node, catalog: &Catalog) -> Result<Plan, Errors> {
     });
     let pipelines = decode_pipelines(section("pipelines"), service.unwrap_or(root), &mut errors);
     let mut plan = Plan { components, pipelines, extensions, telemetry, warnings: Vec::new() };
-    check::check(&mut plan, catalog, &mut errors);
+    check::check(&mut plan, catalog, &unknown, &mut errors);
     let ((), warnings) = errors.into_result(())?;
     plan.warnings = warnings;
     Ok(plan)
@@ -184,6 +185,7 @@ fn decode_section(
     kind: Kind,
     catalog: &Catalog,
     components: &mut BTreeMap<(Kind, ComponentId), PlannedComponent>,
+    unknown: &mut BTreeSet<(Kind, ComponentId)>,
     errors: &mut Errors,
 ) {
     let Some(section) = root.get(kind.section()) else { return };
@@ -196,6 +198,7 @@ fn decode_section(
         let Some(id) = parse_id(&key.text, &key.origin, kind.section(), errors) else { continue };
         let Some(factory) = catalog.find(kind, id.type_name()) else {
             errors.push(unknown_type(kind, &id, &key.origin, catalog));
+            unknown.insert((kind, id));
             continue;
         };
         let path = format!("{}::{id}", kind.section());

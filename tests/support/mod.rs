@@ -198,6 +198,10 @@ pub fn catalog(feeds: &Feeds, seed: u64) -> Catalog {
         })
         .with_signals(Stability::Alpha, &Signal::ALL),
         processor("passing", |batch| Ok(Some(batch))),
+        Factory::processor::<Empty>("logs_only", |_, _, _, _| {
+            Ok(Processor::Sync(Arc::new(Synchronous(Box::new(|batch| Ok(Some(batch)))))))
+        })
+        .with_signals(Stability::Alpha, &[Signal::Logs]),
         processor("dropping", dropping),
         processor("leaking", leaking),
         processor("refusing", move |batch| {
@@ -213,6 +217,8 @@ pub fn catalog(feeds: &Feeds, seed: u64) -> Catalog {
         })
         .with_signals(Stability::Alpha, &Signal::ALL),
         exporter("steady", |_, batch| deliver(batch), seed),
+        // Named like the connector, for IDs that clash.
+        exporter("relay", |_, batch| deliver(batch), seed),
         exporter(
             "flaky",
             |random, batch| match random % 3 {

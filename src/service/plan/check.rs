@@ -10,10 +10,11 @@ use pdata::Signal;
 use super::{PipelineId, Plan, PlannedPipeline, Reference};
 use crate::catalog::Catalog;
 
-/// Checks `plan` and puts its pipelines in order, upstream first.
-pub(super) fn check(plan: &mut Plan, catalog: &Catalog, errors: &mut Errors) {
+/// Checks `plan` and puts its pipelines in order, upstream first. References to components of an `unknown` type are not
+/// reported again.
+pub(super) fn check(plan: &mut Plan, catalog: &Catalog, unknown: &BTreeSet<(Kind, ComponentId)>, errors: &mut Errors) {
     ambiguous_ids(plan, errors);
-    extensions(plan, errors);
+    extensions(plan, unknown, errors);
     for pipeline in &plan.pipelines {
         let path = format!("service::pipelines::{}", pipeline.id);
         for (list, what) in [(&pipeline.receivers, "receiver"), (&pipeline.exporters, "exporter")] {
@@ -23,7 +24,7 @@ pub(super) fn check(plan: &mut Plan, catalog: &Catalog, errors: &mut Errors) {
                     .push(ConfigError::new(codes::EMPTY_PIPELINE, message).at(&pipeline.origin).in_path(path.clone()));
             }
         }
-        check_references(plan, catalog, pipeline, &path, errors);
+        check_references(plan, catalog, unknown, pipeline, &path, errors);
     }
     connectors(plan, catalog, errors);
     order(plan, errors);
@@ -63,10 +64,11 @@ fn undefined(plan: &Plan, kinds: &[Kind], reference: &Reference, path: &str) -> 
     error
 }
 
-fn extensions(plan: &Plan, errors: &mut Errors) {
+fn extensions(plan: &Plan, unknown: &BTreeSet<(Kind, ComponentId)>, errors: &mut Errors) {
     let mut started = BTreeSet::new();
     for reference in &plan.extensions {
-        if plan.component(Kind::Extension, &reference.id).is_none() {
+        let key = (Kind::Extension, reference.id.clone());
+        if !plan.components.contains_key(&key) && !unknown.contains(&key) {
             errors.push(undefined(plan, &[Kind::Extension], reference, "service::extensions"));
         }
         if !started.insert(&reference.id) {
@@ -119,7 +121,14 @@ fn used_components(plan: &Plan) -> impl Iterator<Item = (Kind, &ComponentId)> {
     })
 }
 
-fn check_references(plan: &Plan, catalog: &Catalog, pipeline: &PlannedPipeline, path: &str, errors: &mut Errors) {
+fn check_references(
+    plan: &Plan,
+    catalog: &Catalog,
+    unknown: &BTreeSet<(Kind, ComponentId)>,
+    pipeline: &PlannedPipeline,
+    path: &str,
+    errors: &mut Errors,
+) {
     let mut seen = BTreeSet::new();
     let lists: [(&[Reference], &[Kind]); 3] = [
         (&pipeline.receivers, &[Kind::Receiver, Kind::Connector]),
@@ -131,7 +140,9 @@ fn check_references(plan: &Plan, catalog: &Catalog, pipeline: &PlannedPipeline, 
             let Some((kind, component)) =
                 kinds.iter().find_map(|kind| Some((*kind, plan.component(*kind, &reference.id)?)))
             else {
-                errors.push(undefined(plan, kinds, reference, path));
+                if !kinds.iter().any(|kind| unknown.contains(&(*kind, reference.id.clone()))) {
+                    errors.push(undefined(plan, kinds, reference, path));
+                }
                 continue;
             };
             let place = kinds.first().copied().unwrap_or(kind);

@@ -1,0 +1,58 @@
+//! What must hold between components, and what is said when it does not: each case is a configuration and the errors it
+//! gets, as `line:column code path: message`. `UPDATE=1` rewrites the expected files.
+
+mod support;
+
+use component::{Host, Level, Registry};
+use pdata::{ByteAccount, Ledger};
+use support::{Feeds, catalog};
+use weir::service::graph::Graph;
+use weir::service::{ServiceOptions, prepare};
+
+/// Errors and warnings of a configuration over the test components, one per line.
+fn problems(yaml: &str) -> String {
+    let options = ServiceOptions { uris: vec![format!("yaml:{yaml}")], ..ServiceOptions::default() };
+    let (host, _fatal) = Host::new(ByteAccount::unlimited(), Ledger::new(), Registry::new(Level::None));
+    let none = |_: &str| None;
+    let prepared = prepare(&options, &none, &catalog(&Feeds::default(), 0), &host, &Graph::default());
+    let errors = match prepared {
+        Ok((_, plan, _)) => plan.warnings,
+        Err(errors) => errors.sorted().into_iter().cloned().collect(),
+    };
+    let mut out = String::new();
+    for error in errors {
+        let place = format!("{}:{}", error.origin.line, error.origin.column);
+        out.push_str(&format!("{place} {} {}\n", error.code, error.headline()));
+        for (what, text) in [("closest", &error.suggestion), ("expected", &error.expected), ("fix", &error.fix)] {
+            if let Some(text) = text {
+                out.push_str(&format!("    {what}: {text}\n"));
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn every_case_gets_its_errors() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wiring");
+    let mut cases: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .collect();
+    cases.sort();
+    assert!(cases.len() >= 15, "{} cases", cases.len());
+    let mut wrong = Vec::new();
+    for case in cases {
+        let found = problems(&std::fs::read_to_string(&case).unwrap());
+        let expected_path = case.with_extension("expected");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&expected_path, &found).unwrap();
+        }
+        let expected = std::fs::read_to_string(&expected_path).unwrap_or_default();
+        if found != expected {
+            wrong.push(format!("{}:\n{found}--- expected:\n{expected}", case.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
