@@ -1,0 +1,107 @@
+//! The processor: consumes into the gathering, runs the task that flushes it, drains at the end.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use component::outbox::Full;
+use component::{
+    Accepted, BoxFuture, Component, ConsumeFuture, Consumer, Deadline, Edge, Host, Outbox, OutboxSettings, Settings,
+    ShutdownError, StartError,
+};
+use pdata::{Batch, Outcome};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::batcher::Rules;
+use crate::config::BatchConfig;
+pub use crate::gathering::GATHERED_BYTES_MAX;
+use crate::gathering::Gathering;
+use crate::metrics::Metrics;
+
+/// Batches handed on at once when there are metadata keys. Without them it is one at a time, which keeps their order.
+const WORKERS_WITH_KEYS: usize = 4;
+
+/// One per pipeline.
+#[derive(Debug)]
+pub struct BatchProcessor {
+    gathering: Arc<Gathering>,
+    outbox: Outbox,
+    flusher: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl BatchProcessor {
+    /// An instance in front of `next`.
+    #[must_use]
+    pub fn new(settings: &Settings, config: &BatchConfig, next: Edge) -> Self {
+        let workers = if config.metadata_keys.is_empty() { 1 } else { WORKERS_WITH_KEYS };
+        let outbox = Outbox::new(next, OutboxSettings { workers, ..OutboxSettings::default() });
+        let timeout = config.timeout.as_std().filter(|timeout| !timeout.is_zero() && config.send_batch_size > 0);
+        let rules = Rules {
+            timeout,
+            trigger_items: u64::from(config.send_batch_size),
+            items_max: (config.send_batch_max_size > 0).then_some(u64::from(config.send_batch_max_size)),
+        };
+        let cardinality_max = (!config.metadata_keys.is_empty() && config.metadata_cardinality_limit > 0)
+            .then(|| usize::try_from(config.metadata_cardinality_limit).unwrap_or(usize::MAX));
+        let metrics = Metrics::new(&settings.telemetry);
+        let keys = config.metadata_keys.iter().map(|key| key.to_lowercase()).collect();
+        let gathering = Gathering::new(rules, keys, cardinality_max, metrics, outbox.clone());
+        Self { gathering: Arc::new(gathering), outbox, flusher: Mutex::default() }
+    }
+}
+
+impl Component for BatchProcessor {
+    fn start<'a>(&'a self, _host: &'a Host) -> BoxFuture<'a, Result<(), StartError>> {
+        self.outbox.start();
+        let gathering = Arc::clone(&self.gathering);
+        let mut flusher = self.flusher.lock().unwrap_or_else(PoisonError::into_inner);
+        flusher.get_or_insert_with(|| tokio::spawn(async move { flush(&gathering).await }));
+        Box::pin(async { Ok(()) })
+    }
+
+    fn shutdown(&self, deadline: Deadline) -> BoxFuture<'_, Result<(), ShutdownError>> {
+        Box::pin(async move {
+            let flusher = self.flusher.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(flusher) = flusher {
+                // It holds no batch while it waits, which is where an abort takes effect.
+                flusher.abort();
+                let _aborted = flusher.await;
+            }
+            let mut dropped_items = 0;
+            for batch in self.gathering.close() {
+                let (items, bytes) = (batch.items(), batch.encoded_len());
+                match self.outbox.send(batch, deadline).await {
+                    Ok(()) => self.gathering.note_flushed(items, bytes),
+                    Err(Full(batch)) => {
+                        dropped_items += items;
+                        batch.settle(Outcome::Dropped("shutdown"));
+                    }
+                }
+            }
+            dropped_items += self.outbox.drain(deadline).await;
+            if dropped_items == 0 {
+                return Ok(());
+            }
+            Err(ShutdownError(format!("{dropped_items} items were dropped: they could not be handed on in time")))
+        })
+    }
+}
+
+impl Consumer for BatchProcessor {
+    fn consume(&self, batch: Batch) -> ConsumeFuture<'_> {
+        let answer = self.gathering.offer(batch).map(|()| Accepted::all());
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+async fn flush(gathering: &Gathering) {
+    loop {
+        let woken = gathering.wake.notified();
+        match gathering.flush_due(Instant::now()) {
+            Some(at) => tokio::select! {
+                () = tokio::time::sleep_until(at) => {}
+                () = woken => {}
+            },
+            None => woken.await,
+        }
+    }
+}
