@@ -197,6 +197,12 @@ impl Stake {
         self.runs.is_empty()
     }
 
+    /// Whether all items belong to the same account, or to none; their order does not matter then.
+    #[must_use]
+    pub fn is_of_one_account(&self) -> bool {
+        self.runs.len() <= 1
+    }
+
     /// The account of the first items, into which derived items go.
     #[must_use]
     pub fn account(&self) -> Option<&Arc<Account>> {

@@ -6,18 +6,25 @@
 //!
 //! Reading order: [`signal`], [`wire`] (varints and fields), [`schema`] (OTLP's field tables), [`validate`],
 //! [`payload`], [`context`], [`account`] (bytes in memory), [`ledger`] (items accounted for), [`batch`].
+//! Then what is done with telemetry: [`view`] (reading in place), [`index`] (where items are), [`split`], [`retain`],
+//! [`regroup`], [`edit`], [`build`] (creating).
 //!
 //! Deliberately absent: I/O, async, serde, JSON (see the `otlp` crate), configuration.
 
 pub mod account;
 pub mod batch;
+pub mod build;
 pub mod context;
 pub mod edit;
 pub mod index;
 pub mod ledger;
 pub mod payload;
+pub mod regroup;
+pub mod retain;
 pub mod schema;
+mod select;
 pub mod signal;
+pub mod split;
 pub mod validate;
 pub mod view;
 pub mod wire;
