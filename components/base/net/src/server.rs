@@ -20,6 +20,7 @@ use component::{ComponentId, Telemetry};
 
 pub use config::{GrpcServerConfig, HttpServerConfig};
 pub use grpc::{GrpcServer, GrpcStatus, UnaryHandler};
+pub use http::{HttpHandler, HttpResponse, HttpServer, Refusal, RequestHead, Route};
 pub use request::RequestInfo;
 
 /// What code passes to a server beside its configuration.

@@ -27,7 +27,7 @@ use crate::grpc::{parse_timeout, request_encoding};
 use crate::server::accept::{Running as Accepting, Speaker};
 use crate::server::body::BodyReader;
 use crate::server::config::{GrpcServerConfig, KeepaliveParametersConfig};
-use crate::server::connection::{Activity, Bounds, End, Graceful, Running, Stop, drive};
+use crate::server::connection::{Activity, Bounds, End, Running, Stop, drive};
 use crate::server::listen::Listener;
 use crate::server::metrics::ServerMetrics;
 use crate::server::request::{Credentials, authenticate, metadata, no_middlewares, run_to_end, server_auth, trace};
@@ -189,18 +189,6 @@ fn jittered(age: Duration) -> Duration {
     use std::hash::{BuildHasher, RandomState};
     let random = RandomState::new().hash_one(age) % 2000;
     age.mul_f64(0.9 + random as f64 / 10_000.0)
-}
-
-impl<I, S> Graceful for http2::Connection<I, S, TokioExecutor>
-where
-    S: hyper::service::HttpService<Incoming, ResBody = GrpcBody>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    I: hyper::rt::Read + hyper::rt::Write + Unpin,
-    TokioExecutor: hyper::rt::bounds::Http2ServerConnExec<S::Future, GrpcBody>,
-{
-    fn finish(self: std::pin::Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
 }
 
 impl Speaker for Service {

@@ -274,7 +274,7 @@ async fn settings_are_checked_and_bad_ones_named() {
             "{endpoint: 'localhost:1', max_recv_msg_size_mib: -1}",
             "invalid max_recv_msg_size_mib value, must be non-negative: -1",
         ),
-        ("{endpoint: 'localhost:1', transport: udp}", "tcp, tcp4, tcp6, unix"),
+        ("{endpoint: 'localhost:1', transport: udp}", "does not know the text `udp`"),
         (
             "{endpoint: 'localhost:1', tls: {}}",
             "TLS configuration must include both certificate and key for server connections",
