@@ -13,6 +13,7 @@ use pdata::schema::{self, Field, Kind, Label, Message};
 use pdata::validate::DEPTH_MAX;
 use pdata::wire::{FIXED32, FIXED64, Fields, LEN, RawField, VARINT, read_varint, unzigzag};
 
+use super::reader::plain_len;
 use super::scalar::put_base64;
 
 /// Appends a payload as one export request, without white space or a newline.
@@ -163,22 +164,21 @@ fn write_double(value: f64, out: &mut String) {
 pub(crate) fn write_string(text: &str, out: &mut String) {
     out.push('"');
     let mut rest = text;
-    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
-        let (plain, special) = rest.split_at(at);
+    loop {
+        let (plain, special) = rest.split_at(plain_len(rest.as_bytes()));
         out.push_str(plain);
-        match special.as_bytes().first() {
-            Some(b'\n') => out.push_str("\\n"),
-            Some(b'\r') => out.push_str("\\r"),
-            Some(b'\t') => out.push_str("\\t"),
-            Some(byte @ (b'"' | b'\\')) => {
+        let Some(byte) = special.bytes().next() else { break };
+        match byte {
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            b'"' | b'\\' => {
                 out.push('\\');
-                out.push(char::from(*byte));
+                out.push(char::from(byte));
             }
-            Some(byte) => put(out, format_args!("\\u{byte:04x}")),
-            None => {}
+            _ => put(out, format_args!("\\u{byte:04x}")),
         }
         rest = special.get(1..).unwrap_or_default();
     }
-    out.push_str(rest);
     out.push('"');
 }

@@ -314,7 +314,7 @@ impl<'a> Reader<'a> {
 
 /// How many bytes from the start of `bytes` are neither a quote nor a backslash nor a control character.
 #[inline]
-fn plain_len(bytes: &[u8]) -> usize {
+pub(crate) fn plain_len(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     // The high bit of every byte that is zero; bits above the lowest one may be wrong, which is not looked at.
