@@ -13,10 +13,10 @@
 //! [`Editor::get`], [`Editor::set`], [`Editor::occurrences`], [`Editor::open`], [`Editor::sub`], [`Editor::attributes`].
 //! [`Editor::bytes`] gives any part as contiguous bytes, for views.
 //!
-//! A payload under edit is a type of its own (as is [`OpenBatch`](crate::edit::OpenBatch)), so that nobody can read, or send,
-//! bytes from before an edit, a redaction for example.
+//! A payload under edit is a type of its own (as is [`OpenBatch`]), so that nobody can read, or send, bytes from before
+//! an edit, a redaction for example.
 //!
-//! Left to others: what to change. Invariants of the parts are in [`tree`](self), `seal` and `walk`.
+//! Left to others: what to change, and saying in the ledger what was removed.
 
 mod attributes;
 mod batch;

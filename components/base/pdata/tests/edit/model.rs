@@ -181,7 +181,7 @@ fn parts<'a, G, R, S>(
     split(group)
 }
 
-fn metric<'a>(request: &'a mut Request, path: Path) -> Option<&'a mut Metric> {
+fn metric(request: &mut Request, path: Path) -> Option<&mut Metric> {
     let Request::Metrics(request) = request else { return None };
     Some(&mut request.resource_metrics[path[0]].scope_metrics[path[1]].metrics[path[2]])
 }
