@@ -24,6 +24,8 @@ pub struct Node {
     first_child: u32,
     /// The first item in it; its items end where the next node's start.
     first_item: u32,
+    /// Bytes of the nodes of this level before it.
+    before: u32,
 }
 
 /// An item in the bytes of a request, its tag and length included.
@@ -33,6 +35,8 @@ pub struct ItemRange {
     pub start: u32,
     /// Where it ends.
     pub end: u32,
+    /// Bytes of the items before it.
+    before: u32,
 }
 
 /// The index of one request.
@@ -41,6 +45,7 @@ pub struct Index {
     /// Each level ends with a node that stands for the end.
     levels: SmallVec<[Vec<Node>; 4]>,
     items: Vec<ItemRange>,
+    item_bytes: u32,
 }
 
 /// The fields that lead from a request to its items, level by level.
@@ -59,6 +64,7 @@ impl Index {
         let mut index = Self {
             levels: shape.iter().skip(1).map(|_| Vec::new()).collect(),
             items: Vec::with_capacity(items as usize),
+            item_bytes: 0,
         };
         index.walk(shape, 0, request, 0);
         for level in 0..index.levels.len() {
@@ -78,7 +84,8 @@ impl Index {
             }
             let (start, end) = (base + raw.start as u32, base + raw.end as u32);
             if below.is_empty() {
-                self.items.push(ItemRange { start, end });
+                self.items.push(ItemRange { start, end, before: self.item_bytes });
+                self.item_bytes += end - start;
                 continue;
             }
             let content = base + raw.value.start as u32;
@@ -94,7 +101,9 @@ impl Index {
     fn next(&self, level: usize) -> Node {
         let first_item = self.items.len() as u32;
         let first_child = self.levels.get(level + 1).map_or(first_item, |below| below.len() as u32);
-        Node { start: 0, content: 0, end: 0, first_child, first_item }
+        let last = self.levels.get(level).and_then(|nodes| nodes.last());
+        let before = last.map_or(0, |last| last.before + (last.end - last.start));
+        Node { start: 0, content: 0, end: 0, first_child, first_item, before }
     }
 
     /// The items in order.
@@ -127,6 +136,27 @@ impl Index {
     pub fn items_of(&self, level: usize, node: usize) -> Range<u32> {
         let first = |at| self.at(level, at).map_or(0, |node| node.first_item);
         first(node)..first(node + 1)
+    }
+
+    /// Where a container (or, on the level below them, an item) starts, at its tag, and ends.
+    pub(crate) fn ends(&self, level: usize, at: usize) -> (u32, u32) {
+        if level == self.levels() {
+            self.items.get(at).map_or((0, 0), |item| (item.start, item.end))
+        } else {
+            self.at(level, at).map_or((0, 0), |node| (node.start, node.end))
+        }
+    }
+
+    /// Bytes of the containers (or, on the level below them, items) at those positions.
+    pub(crate) fn bytes_of(&self, level: usize, positions: Range<usize>) -> u32 {
+        let before = |at: usize| {
+            if level == self.levels() {
+                self.items.get(at).map_or(self.item_bytes, |item| item.before)
+            } else {
+                self.at(level, at).map_or(0, |node| node.before)
+            }
+        };
+        before(positions.end) - before(positions.start)
     }
 
     fn at(&self, level: usize, node: usize) -> Option<&Node> {

@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use crate::index::{Index, ItemRange};
+use crate::index::Index;
 use crate::payload::Segment;
 use crate::signal::Signal;
 use crate::wire::{self, LEN, put_tag, put_varint, varint_len};
@@ -92,6 +92,18 @@ impl<'a> Selection<'a> {
         }
     }
 
+    /// Those of a container's `children` among which all that is copied is.
+    fn window(&self, level: usize, children: Range<usize>) -> Range<usize> {
+        let (false, [kept]) = (self.keeps_empty, self.kept) else { return children };
+        if level == self.index.levels() {
+            let (start, end) = (kept.start as usize, kept.end as usize);
+            return start.clamp(children.start, children.end)..end.clamp(children.start, children.end);
+        }
+        let Range { start, end } = children;
+        let first = partition_point(start..end, |child| self.index.items_of(level, child).end < kept.start);
+        first..partition_point(first..end, |child| self.index.items_of(level, child).start <= kept.end)
+    }
+
     /// The size of what is copied of a container, whose children are at `children` and whose content is at `content`.
     /// Appends the sizes of the containers in it that are written anew, in the order in which they are written.
     fn container(
@@ -103,20 +115,20 @@ impl<'a> Selection<'a> {
         others: bool,
         lengths: &mut Vec<u32>,
     ) -> u32 {
-        let (mut total, mut at) = (0, content.start);
-        let other = |from: u32, to: u32| if others { to - from } else { 0 };
+        let all = self.index.bytes_of(level, children.clone());
+        let mut total = if others { content.end - content.start - all } else { 0 };
+        let window = self.window(level, children);
         if level == self.index.levels() {
-            for (position, item) in self.items(children) {
-                total += other(at, item.start);
-                total += if self.contains(position) { item.end - item.start } else { 0 };
-                at = item.end;
+            let (start, end) = (window.start as u32, window.end as u32);
+            let first = self.kept.partition_point(|kept| kept.end <= start);
+            for kept in self.kept.iter().skip(first).take_while(|kept| kept.start < end) {
+                let (from, to) = (kept.start.max(start) as usize, kept.end.min(end) as usize);
+                total += self.index.bytes_of(level, from..to);
             }
-            return total + other(at, content.end);
+            return total;
         }
-        for child in children {
+        for child in window {
             let Some(node) = self.index.nodes(level).get(child) else { break };
-            total += other(at, node.start);
-            at = node.end;
             match self.plan(level, child, first_item) {
                 Plan::Skip => {}
                 Plan::Whole => total += node.end - node.start,
@@ -134,12 +146,7 @@ impl<'a> Selection<'a> {
                 }
             }
         }
-        total + other(at, content.end)
-    }
-
-    fn items(&self, positions: Range<usize>) -> impl Iterator<Item = (u32, &'a ItemRange)> + use<'a> {
-        let first = positions.start as u32;
-        (first..).zip(self.index.items().get(positions).unwrap_or_default())
+        total
     }
 
     fn tag(&self, at: u32) -> u64 {
@@ -172,44 +179,77 @@ impl Emit<'_, '_> {
 
     /// Copies what [`Selection::container`] measured.
     fn container(&mut self, level: usize, children: Range<usize>, content: Range<u32>, first_item: u32, others: bool) {
-        let selection = self.selection;
+        let (selection, index) = (self.selection, self.selection.index);
+        let window = selection.window(level, children.clone());
         let mut at = content.start;
-        if level == selection.index.levels() {
-            for (position, item) in selection.items(children) {
-                if others {
-                    self.keep(at, item.start);
-                }
-                if selection.contains(position) {
-                    self.keep(item.start, item.end);
-                }
-                at = item.end;
+        if others {
+            at = self.between(level, children.start..window.start, at);
+        }
+        for child in window.clone() {
+            let (start, end) = index.ends(level, child);
+            if others {
+                self.keep(at, start);
             }
-        } else {
-            for child in children {
-                let Some(node) = selection.index.nodes(level).get(child) else { break };
-                if others {
-                    self.keep(at, node.start);
+            at = end;
+            if level == index.levels() {
+                if selection.contains(child as u32) {
+                    self.keep(start, end);
                 }
-                at = node.end;
-                match selection.plan(level, child, first_item) {
-                    Plan::Skip => {}
-                    Plan::Whole => self.keep(node.start, node.end),
-                    Plan::Parts => {
-                        self.flush();
-                        let inner = self.lengths.next().copied().unwrap_or_default();
-                        put_tag(&mut self.out, (selection.tag(node.start) >> 3) as u32, LEN);
-                        put_varint(&mut self.out, u64::from(inner));
-                        self.pending = node.content..node.content;
-                        let below = selection.index.children(level, child);
-                        let first = selection.index.items_of(level, child).start;
-                        self.container(level + 1, below, node.content..node.end, first, true);
-                        self.flush();
-                    }
+                continue;
+            }
+            match selection.plan(level, child, first_item) {
+                Plan::Skip => {}
+                Plan::Whole => self.keep(start, end),
+                Plan::Parts => {
+                    let Some(node) = index.nodes(level).get(child) else { break };
+                    self.flush();
+                    let inner = self.lengths.next().copied().unwrap_or_default();
+                    put_tag(&mut self.out, (selection.tag(start) >> 3) as u32, LEN);
+                    put_varint(&mut self.out, u64::from(inner));
+                    self.pending = node.content..node.content;
+                    let first = index.items_of(level, child).start;
+                    self.container(level + 1, index.children(level, child), node.content..end, first, true);
+                    self.flush();
                 }
             }
         }
         if others {
+            at = self.between(level, window.end..children.end, at);
             self.keep(at, content.end);
         }
     }
+
+    /// Copies what is beside the children at `skipped`, the first of which comes after `at`. Returns where they end.
+    fn between(&mut self, level: usize, skipped: Range<usize>, mut at: u32) -> u32 {
+        let index = self.selection.index;
+        let Some(last) = skipped.clone().next_back() else { return at };
+        let end = index.ends(level, last).1;
+        let first = index.ends(level, skipped.start).0;
+        self.keep(at, first);
+        if end - first == index.bytes_of(level, skipped.clone()) {
+            // One after another, as usual: nothing between them.
+            return end;
+        }
+        at = first;
+        for child in skipped {
+            let (start, end) = index.ends(level, child);
+            self.keep(at, start);
+            at = end;
+        }
+        at
+    }
+}
+
+/// The first position in a range sorted by `is_before` for which that is false.
+fn partition_point(range: Range<usize>, is_before: impl Fn(usize) -> bool) -> usize {
+    let Range { mut start, mut end } = range;
+    while start < end {
+        let middle = start + (end - start) / 2;
+        if is_before(middle) {
+            start = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    start
 }

@@ -1,7 +1,7 @@
 //! Attributes and values.
 
-use super::fields::{Messages, bits, content, find, message, text, view};
-use crate::wire::{Fields, LEN};
+use super::fields::{Messages, Scan, find, message, text, view};
+use crate::wire::LEN;
 
 /// A list of attributes: the fields of one number in some message.
 #[derive(Clone, Copy, Debug, Default)]
@@ -88,7 +88,7 @@ impl<'a> KeyValueView<'a> {
     /// Content of the `AnyValue`; `None` when the pair has none.
     #[must_use]
     pub fn value_bytes(self) -> Option<&'a [u8]> {
-        find(self.0, 2).map(|field| content(self.0, &field))
+        find(self.0, 2).map(|field| field.value)
     }
 }
 
@@ -128,17 +128,16 @@ impl<'a> ValueView<'a> {
     /// The value in an `AnyValue` with this content.
     #[must_use]
     pub fn new(any_value: &'a [u8]) -> Self {
-        for field in Fields::new(any_value) {
-            let value = content(any_value, &field);
-            return match (field.number, field.wire_type) {
-                (1, LEN) => Self::Str(text(value)),
-                (2, _) => Self::Bool(bits(any_value, &field) != 0),
-                (3, _) => Self::I64(bits(any_value, &field).cast_signed()),
-                (4, _) => Self::F64(f64::from_bits(bits(any_value, &field))),
-                (5, LEN) => Self::Array(ArrayView::new(value)),
-                (6, LEN) => Self::KvList(AttributesView::new(value, 1)),
-                (7, LEN) => Self::Bytes(value),
-                (8, _) => Self::StrIndex(bits(any_value, &field) as i32),
+        for field in Scan::new(any_value) {
+            return match (field.number(), field.wire_type()) {
+                (1, LEN) => Self::Str(text(field.value)),
+                (2, _) => Self::Bool(field.bits() != 0),
+                (3, _) => Self::I64(field.bits().cast_signed()),
+                (4, _) => Self::F64(f64::from_bits(field.bits())),
+                (5, LEN) => Self::Array(ArrayView::new(field.value)),
+                (6, LEN) => Self::KvList(AttributesView::new(field.value, 1)),
+                (7, LEN) => Self::Bytes(field.value),
+                (8, _) => Self::StrIndex(field.bits() as i32),
                 _ => continue,
             };
         }

@@ -3,36 +3,103 @@
 use std::marker::PhantomData;
 
 use crate::view::AttributesView;
-use crate::wire::{self, FIXED32, FIXED64, Fields, LEN, RawField, VARINT};
+use crate::wire::{self, FIXED32, FIXED64, LEN, VARINT};
+
+/// A field: tag and value. The value of a length-delimited field is its content.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field<'a> {
+    tag: u64,
+    pub(super) value: &'a [u8],
+}
+
+impl Field<'_> {
+    #[inline]
+    pub(super) fn number(self) -> u32 {
+        (self.tag >> 3) as u32
+    }
+
+    #[inline]
+    pub(super) fn wire_type(self) -> u8 {
+        (self.tag & 7) as u8
+    }
+
+    /// The bits of a scalar field, whatever its wire type.
+    #[inline]
+    pub(super) fn bits(self) -> u64 {
+        match self.wire_type() {
+            VARINT => wire::read_varint(self.value, &mut 0).unwrap_or_default(),
+            FIXED64 => self.value.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)),
+            FIXED32 => self.value.first_chunk().map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes))),
+            _ => 0,
+        }
+    }
+}
+
+/// The fields of a message in order, as [`wire::Fields`] but leaner: most are passed over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scan<'a>(&'a [u8]);
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(message: &'a [u8]) -> Self {
+        Self(message)
+    }
+
+    /// Whatever does not fit tags of one byte and lengths of two.
+    #[inline(never)]
+    fn long(&mut self) -> Option<Field<'a>> {
+        let Ok(raw) = wire::read_field(self.0, 0) else {
+            self.0 = &[];
+            return None;
+        };
+        let tag = u64::from(raw.number) << 3 | u64::from(raw.wire_type);
+        let value = self.0.get(raw.value).unwrap_or_default();
+        self.0 = self.0.get(raw.end..).unwrap_or_default();
+        Some(Field { tag, value })
+    }
+}
+
+impl<'a> Iterator for Scan<'a> {
+    type Item = Field<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Field<'a>> {
+        let (&tag, after) = self.0.split_first()?;
+        if (0x08..0x80).contains(&tag) {
+            let (len, after) = match tag & 7 {
+                LEN => match after.split_first() {
+                    Some((&len, after)) if len < 0x80 => (usize::from(len), after),
+                    Some((&low, after)) => match after.split_first() {
+                        Some((&high, after)) if high < 0x80 => {
+                            (usize::from(low & 0x7f) | usize::from(high) << 7, after)
+                        }
+                        _ => return self.long(),
+                    },
+                    None => return self.long(),
+                },
+                FIXED64 => (8, after),
+                FIXED32 => (4, after),
+                VARINT if after.first().is_some_and(|byte| *byte < 0x80) => (1, after),
+                _ => return self.long(),
+            };
+            if let Some((value, rest)) = after.split_at_checked(len) {
+                self.0 = rest;
+                return Some(Field { tag: tag.into(), value });
+            }
+        }
+        self.long()
+    }
+}
 
 /// The first occurrence of a field; in canonical bytes the only one, unless it is repeated.
 #[inline]
-pub(super) fn find(message: &[u8], number: u32) -> Option<RawField> {
-    Fields::new(message).find(|field| field.number == number)
-}
-
-/// The content of a length-delimited field.
-#[inline]
-pub(super) fn content<'a>(message: &'a [u8], field: &RawField) -> &'a [u8] {
-    message.get(field.value.clone()).unwrap_or_default()
+pub(super) fn find(message: &[u8], number: u32) -> Option<Field<'_>> {
+    Scan::new(message).find(|field| field.number() == number)
 }
 
 /// The content of the first length-delimited field of that number; empty when absent.
 #[inline]
 pub(super) fn message(bytes: &[u8], number: u32) -> &[u8] {
-    find(bytes, number).filter(|field| field.wire_type == LEN).map_or(&[], |field| content(bytes, &field))
-}
-
-/// The bits of a scalar field, whatever its wire type.
-#[inline]
-pub(super) fn bits(message: &[u8], field: &RawField) -> u64 {
-    let value = content(message, field);
-    match field.wire_type {
-        VARINT => wire::read_varint(value, &mut 0).unwrap_or_default(),
-        FIXED64 => value.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)),
-        FIXED32 => value.first_chunk().map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes))),
-        _ => 0,
-    }
+    find(bytes, number).filter(|field| field.wire_type() == LEN).map_or(&[], |field| field.value)
 }
 
 /// Text that was validated; anything else reads as empty.
@@ -47,7 +114,7 @@ pub(super) trait Read<'a> {
 }
 
 fn scalar(message: &[u8], number: u32) -> u64 {
-    find(message, number).map_or(0, |field| bits(message, &field))
+    find(message, number).map_or(0, Field::bits)
 }
 
 impl<'a> Read<'a> for u64 {
@@ -82,7 +149,7 @@ impl<'a> Read<'a> for f64 {
 
 impl<'a> Read<'a> for Option<f64> {
     fn read(message: &'a [u8], number: u32) -> Self {
-        find(message, number).map(|field| f64::from_bits(bits(message, &field)))
+        find(message, number).map(|field| f64::from_bits(field.bits()))
     }
 }
 
@@ -119,15 +186,14 @@ impl<'a> Read<'a> for Texts<'a> {
 /// The views of a repeated message field, in order.
 #[derive(Clone, Debug)]
 pub struct Messages<'a, V> {
-    message: &'a [u8],
-    fields: Fields<'a>,
+    fields: Scan<'a>,
     number: u32,
     view: PhantomData<fn() -> V>,
 }
 
 impl<'a, V> Messages<'a, V> {
     pub(super) fn new(message: &'a [u8], number: u32) -> Self {
-        Self { message, fields: Fields::new(message), number, view: PhantomData }
+        Self { fields: Scan::new(message), number, view: PhantomData }
     }
 
     pub(super) fn none() -> Self {
@@ -141,8 +207,7 @@ impl<'a, V: From<&'a [u8]>> Iterator for Messages<'a, V> {
     #[inline]
     fn next(&mut self) -> Option<V> {
         let number = self.number;
-        let field = self.fields.find(|field| field.number == number)?;
-        Some(V::from(content(self.message, &field)))
+        self.fields.find(|field| field.number() == number).map(|field| V::from(field.value))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Log records.
 
-use super::fields::{content, find, message, view};
+use super::fields::{find, message, view};
 use super::{AttributesView, ValueView};
 
 view! {
@@ -39,6 +39,6 @@ impl<'a> LogRecordView<'a> {
     /// Content of the body's `AnyValue`; `None` when the record has none.
     #[must_use]
     pub fn body_bytes(self) -> Option<&'a [u8]> {
-        find(self.0, 5).map(|field| content(self.0, &field))
+        find(self.0, 5).map(|field| field.value)
     }
 }

@@ -1,9 +1,9 @@
 //! Metrics, their data points whatever their kind, and exemplars.
 
 use super::AttributesView;
-use super::fields::{Messages, Read, bits, content, find, view};
+use super::fields::{Messages, Read, Scan, find, view};
 use super::number::{ExponentialHistogramPointView, HistogramPointView, NumberPointView, SummaryPointView};
-use crate::wire::{FIXED64, Fields, LEN};
+use crate::wire::{FIXED64, LEN};
 
 /// What kind of data a metric holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,9 +65,8 @@ impl<'a> MetricView<'a> {
     /// Kind and content of the data message; `None` when there is none.
     #[must_use]
     pub fn data(self) -> Option<(MetricKind, &'a [u8])> {
-        Fields::new(self.0)
-            .filter(|field| field.wire_type == LEN)
-            .find_map(|field| MetricKind::from_field(field.number).map(|kind| (kind, content(self.0, &field))))
+        let mut messages = Scan::new(self.0).filter(|field| field.wire_type() == LEN);
+        messages.find_map(|field| MetricKind::from_field(field.number()).map(|kind| (kind, field.value)))
     }
 
     /// What kind of data it holds; `None` when it holds none.
@@ -208,10 +207,12 @@ pub enum Number {
 
 /// The number in the members `double` and `int` of a message's oneof.
 pub(super) fn number(message: &[u8], double: u32, int: u32) -> Option<Number> {
-    let field = Fields::new(message)
-        .find(|field| field.wire_type == FIXED64 && (field.number == double || field.number == int))?;
-    let bits = bits(message, &field);
-    Some(if field.number == double { Number::Double(f64::from_bits(bits)) } else { Number::Int(bits.cast_signed()) })
+    let mut fixed = Scan::new(message).filter(|field| field.wire_type() == FIXED64);
+    fixed.find_map(|field| match field.number() {
+        number if number == double => Some(Number::Double(f64::from_bits(field.bits()))),
+        number if number == int => Some(Number::Int(field.bits().cast_signed())),
+        _ => None,
+    })
 }
 
 view! {
@@ -238,5 +239,5 @@ impl ExemplarView<'_> {
 
 /// The content of a submessage that may be absent.
 pub(super) fn submessage<'a, V: From<&'a [u8]>>(message: &'a [u8], number: u32) -> Option<V> {
-    find(message, number).map(|field| V::from(content(message, &field)))
+    find(message, number).map(|field| V::from(field.value))
 }

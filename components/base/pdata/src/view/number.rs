@@ -2,10 +2,10 @@
 
 use std::marker::PhantomData;
 
-use super::fields::{Messages, content, find, view};
+use super::fields::{Messages, Scan, find, view};
 use super::metric::{number, submessage};
 use super::{AttributesView, ExemplarView, Number};
-use crate::wire::{self, FIXED64, Fields, LEN, RawField, VARINT};
+use crate::wire::{self, FIXED64, LEN, VARINT};
 
 view! {
     /// A data point of a gauge or sum.
@@ -168,7 +168,7 @@ view! {
 
 /// A `sint32` field.
 fn signed(message: &[u8], number: u32) -> i32 {
-    let raw = find(message, number).and_then(|field| wire::read_varint(content(message, &field), &mut 0));
+    let raw = find(message, number).and_then(|field| wire::read_varint(field.value, &mut 0));
     // Parsers take the low 32 bits first.
     raw.map_or(0, |raw| wire::unzigzag(u64::from(raw as u32)) as i32)
 }
@@ -194,8 +194,7 @@ impl FromBits for f64 {
 /// A repeated field of numbers, in order; packed, element by element, or both.
 #[derive(Clone, Debug)]
 pub struct Numbers<'a, T> {
-    message: &'a [u8],
-    fields: Fields<'a>,
+    fields: Scan<'a>,
     /// What is left of the list being read.
     list: &'a [u8],
     number: u32,
@@ -205,12 +204,7 @@ pub struct Numbers<'a, T> {
 
 impl<'a, T> Numbers<'a, T> {
     fn new(message: &'a [u8], number: u32, element: u8) -> Self {
-        Self { message, fields: Fields::new(message), list: &[], number, element, value: PhantomData }
-    }
-
-    fn next_field(&mut self) -> Option<RawField> {
-        let (number, element) = (self.number, self.element);
-        self.fields.find(|field| field.number == number && (field.wire_type == LEN || field.wire_type == element))
+        Self { fields: Scan::new(message), list: &[], number, element, value: PhantomData }
     }
 }
 
@@ -220,8 +214,9 @@ impl<T: FromBits> Iterator for Numbers<'_, T> {
     fn next(&mut self) -> Option<T> {
         // An element that is not packed is a list of one.
         while self.list.is_empty() {
-            let field = self.next_field()?;
-            self.list = content(self.message, &field);
+            let (number, element) = (self.number, self.element);
+            let is_list = |wire_type| wire_type == LEN || wire_type == element;
+            self.list = self.fields.find(|field| field.number() == number && is_list(field.wire_type()))?.value;
         }
         let bits = if self.element == VARINT {
             let mut at = 0;
