@@ -55,9 +55,10 @@ def remembering(exporter, encode, into, failed):
 class Application:
     """Exports over `protocol` ("grpc" or "http") to `where`, with TLS when `certificates` are given."""
 
-    def __init__(self, protocol, where, gzipped=False, certificates=None, mutual=False):
+    def __init__(self, protocol, where, gzipped=False, certificates=None, mutual=False, timeout=10):
         self.sent = {"traces": [], "metrics": [], "logs": []}
         self.failed = []
+        self.timeout = timeout
         self.exporters = (self.grpc if protocol == "grpc" else self.http)(where, gzipped, certificates, mutual)
 
     def grpc(self, where, gzipped, certificates, mutual):
@@ -65,6 +66,7 @@ class Application:
             "endpoint": f"{'https' if certificates else 'http'}://{where}",
             "compression": grpc.Compression.Gzip if gzipped else grpc.Compression.NoCompression,
             "insecure": certificates is None,
+            "timeout": self.timeout,
         }
         if certificates:
             own = (Path(certificates.client_key), Path(certificates.client)) if mutual else (None, None)
@@ -75,7 +77,7 @@ class Application:
         return [kind(**settings) for kind in kinds]
 
     def http(self, where, gzipped, certificates, mutual):
-        settings = {"compression": HttpCompression.Gzip if gzipped else HttpCompression.NoCompression}
+        settings = {"compression": HttpCompression.Gzip if gzipped else HttpCompression.NoCompression, "timeout": self.timeout}
         if certificates:
             settings["certificate_file"] = certificates.ca
             if mutual:

@@ -55,9 +55,7 @@ def test_sdk_without_its_certificate_is_turned_away(t):
     certificates, where = Certificates(t.lab), address()
     block = {"endpoint": where, "tls": certificates.listen(mutual=True)}
     weir = t.lab.weir(config(t.lab, {"otlp": {"protocols": {"http": block}}}, "out.json"), [where])
-    stranger = Application("http", where, certificates=certificates)
-    for exporter in stranger.exporters:
-        exporter._timeout = 1
+    stranger = Application("http", where, certificates=certificates, timeout=1)
     try:
         stranger.run()
         raise AssertionError("a client without a certificate was let in")
