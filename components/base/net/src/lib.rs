@@ -9,10 +9,12 @@
 //! Everything a peer can make grow has a bound: see [`server::limits`]. Errors towards peers are answered in the protocol
 //! they speak, where that can be known.
 
+pub mod client;
 pub mod compression;
 pub mod endpoint;
 mod grpc;
 pub mod server;
+mod socket;
 pub mod tls;
 
 /// An error and its causes in one line, outermost first.

@@ -220,3 +220,11 @@ pub(crate) async fn send(
     headers.extend(collected.trailers().cloned().unwrap_or_default());
     Ok(Reply { status: head.status, headers, body: collected.to_bytes() })
 }
+
+pub(crate) fn client_settings() -> crate::client::ClientSettings {
+    crate::client::ClientSettings {
+        id: ComponentId::with_name("otlp_grpc", "test"),
+        telemetry: Telemetry::detached(),
+        user_agent: "weir-test/1".into(),
+    }
+}

@@ -20,7 +20,8 @@ use crate::server::limits;
 use crate::server::listen::Listener;
 use crate::server::metrics::ServerMetrics;
 use crate::server::sniff::{self, Protocol};
-use crate::server::stream::{Ahead, Socket, Stream};
+use crate::server::stream::{Ahead, Stream};
+use crate::socket::Socket;
 use crate::tls::ServerTls;
 
 /// Pause after an accept that failed for lack of resources.

@@ -41,6 +41,7 @@ use crate::tls::ServerTls;
 
 use cors::Cors;
 use receive::Encodings;
+pub(crate) use receive::form_decode;
 
 /// An answer: small, and made at once.
 pub type HttpResponse = Response<Bytes>;
@@ -351,7 +352,7 @@ impl Service {
         }
         let pairs = uri.query().unwrap_or_default().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         pairs
-            .map(|(name, value)| (receive::form_decode(name), receive::form_decode(value)))
+            .map(|(name, value)| (form_decode(name), form_decode(value)))
             .filter(|(name, _)| self.auth_params.iter().any(|wanted| wanted == name))
             .map(|(name, value)| (name.to_ascii_lowercase(), value))
             .collect()

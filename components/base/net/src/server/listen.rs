@@ -9,8 +9,9 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, UnixListener, lookup_host};
 
 use crate::endpoint::HostPort;
+use crate::server::ServerSettings;
 use crate::server::config::Transport;
-use crate::server::{ServerSettings, stream::Socket};
+use crate::socket::Socket;
 
 /// A listening socket.
 #[derive(Debug)]

@@ -118,7 +118,7 @@ pub(super) fn discard(mut body: Incoming) {
 }
 
 /// Decodes `+` and `%41`; what is not text becomes U+FFFD.
-pub(super) fn form_decode(text: &str) -> String {
+pub(crate) fn form_decode(text: &str) -> String {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
