@@ -130,7 +130,7 @@ impl Courier {
                 }
                 Err(give_up) => {
                     let items = request.items();
-                    self.metrics.send_failed(items, error.cause(), false);
+                    self.metrics.send_failed(items, error.error_type(), false);
                     let ended = request.failed(&error, give_up.prefix(), give_up.reason());
                     self.tell_end(&error, items, ended);
                     return Vec::new();
@@ -201,7 +201,7 @@ impl Courier {
 
     fn rejected(&self, request: Request, error: &SendError) {
         let items = request.items();
-        self.metrics.send_failed(items, error.cause(), true);
+        self.metrics.send_failed(items, error.error_type(), true);
         self.metrics.rejected(items);
         let ended = request.rejected(error);
         self.tell_end(error, items, ended);

@@ -34,7 +34,7 @@ pub use config::{BatchConfig, DeliveryConfig, PartitionConfig, QueueConfig, Retr
 pub use delivery::{Delivery, DeliverySettings};
 pub use memory::MemoryQueue;
 pub use queue::{Entry, PutError, PutRefusal, Queue, Record, Ticket};
-pub use transport::{SendError, SizeRefusal, Transport};
+pub use transport::{SendError, SizeRefusal, Transport, user_agent};
 
 #[cfg(test)]
 mod tests;

@@ -63,6 +63,49 @@ pub enum SizeRefusal {
     Named(Option<usize>),
 }
 
+impl SizeRefusal {
+    /// Reads what a destination says when it refuses: [`SizeRefusal::Named`] if the message speaks of the size of the
+    /// message, request, body or payload, with the smallest plausible number in it as the limit; else
+    /// [`SizeRefusal::Unclear`].
+    ///
+    /// Seen: `received message larger than max (5242880 vs. 4194304)`, `message length too large: found 5000000 bytes, the
+    /// limit is: 4194304 bytes`, `gRPC message exceeds maximum size 4194304: 5242880`, `request body too large`.
+    #[must_use]
+    pub fn in_message(message: &str) -> Self {
+        let message = message.to_ascii_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        let names_subject = has(&["message", "request", "body", "payload", "entity"]);
+        if !names_subject
+            || !has(&[
+                "larger than",
+                "too large",
+                "too big",
+                "size exceeds",
+                "exceeds maximum size",
+                "exceeds the maximum",
+            ])
+        {
+            return Self::Unclear;
+        }
+        let numbers = message.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse::<usize>().ok());
+        Self::Named(numbers.filter(|number| *number >= NAMED_LIMIT_MIN).min())
+    }
+}
+
+/// Smaller numbers in a message are no limits.
+const NAMED_LIMIT_MIN: usize = 1024;
+
+/// `User-Agent` of exporters: `weir/0.1.0 (linux/amd64)`.
+#[must_use]
+pub fn user_agent() -> String {
+    let arch = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    format!("weir/{} ({}/{arch})", env!("CARGO_PKG_VERSION"), std::env::consts::OS)
+}
+
 /// An attempt that failed.
 pub struct SendError {
     permanent: bool,
@@ -164,6 +207,16 @@ impl SendError {
         self.cause
     }
 
+    /// The value of the label `error.type`: the status' name, the Collector's names for those that clients make themselves.
+    pub(crate) fn error_type(&self) -> &'static str {
+        match self.code {
+            Some(Code::DeadlineExceeded) => "Deadline_Exceeded",
+            Some(Code::Cancelled) => "Canceled",
+            Some(code) => code.name(),
+            None => "_OTHER",
+        }
+    }
+
     /// What happened.
     #[must_use]
     pub fn message(&self) -> &str {
@@ -195,3 +248,38 @@ impl fmt::Debug for SendError {
 }
 
 impl std::error::Error for SendError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_for_size_are_told_from_others() {
+        for (message, expected) in [
+            (
+                "RESOURCE_EXHAUSTED: grpc: received message larger than max (5242880 vs. 4194304)",
+                SizeRefusal::Named(Some(4_194_304)),
+            ),
+            ("grpc: received message after decompression larger than max 1048576", SizeRefusal::Named(Some(1_048_576))),
+            (
+                "Error, decoded message length too large: found 5000000 bytes, the limit is: 4194304 bytes",
+                SizeRefusal::Named(Some(4_194_304)),
+            ),
+            ("gRPC message exceeds maximum size 4194304: 5242880", SizeRefusal::Named(Some(4_194_304))),
+            ("HTTP 413: Request Entity Too Large", SizeRefusal::Named(None)),
+            ("request body is larger than the limit of 20971520 bytes", SizeRefusal::Named(Some(20_971_520))),
+            ("ingestion rate limit (local: 15000000 bytes) exceeded while adding 5 bytes", SizeRefusal::Unclear),
+            ("TRACE_TOO_LARGE: max size of trace (5000000) exceeded while adding 100 bytes", SizeRefusal::Unclear),
+            ("too many requests", SizeRefusal::Unclear),
+            ("", SizeRefusal::Unclear),
+        ] {
+            assert_eq!(SizeRefusal::in_message(message), expected, "{message}");
+        }
+    }
+
+    #[test]
+    fn the_user_agent_has_the_collectors_form() {
+        let agent = user_agent();
+        assert!(agent.starts_with("weir/") && agent.contains(" (linux/") && agent.ends_with(')'), "{agent}");
+    }
+}
