@@ -6,7 +6,14 @@ use component::{Factory, Kind};
 /// Every factory in this binary, by kind and then by name.
 #[must_use]
 pub fn factories() -> Vec<Factory> {
-    let mut factories: Vec<Factory> = Vec::new();
+    let mut factories = vec![
+        receiver_otlp::factory(),
+        receiver_nop::factory(),
+        processor_batch::factory(),
+        processor_memory_limiter::factory(),
+        exporter_nop::factory(),
+        connector_forward::factory(),
+    ];
     factories.sort_by_key(|factory| (factory.kind, factory.type_name));
     factories
 }
