@@ -37,7 +37,7 @@ pub fn decode_payload(
     if decoded.wire.capacity() - decoded.wire.len() > decoded.wire.len() / 8 {
         decoded.wire.shrink_to_fit();
     }
-    let segment = Segment::trusted(charge.freeze(decoded.wire), items);
+    let segment = Segment::frozen(decoded.wire, charge, items);
     let repairs = Repairs { utf8_strings: decoded.repaired_strings, rewritten: false };
     Ok((Payload::from_segments(signal, [segment]), repairs))
 }

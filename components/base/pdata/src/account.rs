@@ -16,12 +16,13 @@ use bytes::Bytes;
 /// How long a refused sender is told to wait.
 pub const RETRY_HINT: Duration = Duration::from_secs(1);
 
-/// The process-wide account of telemetry bytes. Cheap to share: an `Arc` of three atomics.
+/// The process-wide account of telemetry bytes. Cheap to share: an `Arc` of a few atomics.
 #[derive(Debug)]
 pub struct ByteAccount {
     held: AtomicUsize,
     cap: AtomicUsize,
     peak: AtomicUsize,
+    taken: AtomicU64,
     refused_requests: AtomicU64,
 }
 
@@ -47,6 +48,7 @@ impl ByteAccount {
             held: AtomicUsize::new(0),
             cap: AtomicUsize::new(cap_bytes),
             peak: AtomicUsize::new(0),
+            taken: AtomicU64::new(0),
             refused_requests: AtomicU64::new(0),
         })
     }
@@ -67,6 +69,12 @@ impl ByteAccount {
     #[must_use]
     pub fn peak(&self) -> usize {
         self.peak.load(Ordering::Relaxed)
+    }
+
+    /// Bytes ever taken, given back or not.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// The cap in bytes.
@@ -106,6 +114,7 @@ impl ByteAccount {
     fn add(&self, bytes: usize) {
         let now = self.held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         self.peak.fetch_max(now, Ordering::Relaxed);
+        self.taken.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     fn try_add(&self, bytes: usize) -> Result<(), Overloaded> {
@@ -117,6 +126,7 @@ impl ByteAccount {
             return Err(Overloaded { held: before, asked: bytes, limit, retry_after: RETRY_HINT });
         }
         self.peak.fetch_max(before.saturating_add(bytes), Ordering::Relaxed);
+        self.taken.fetch_add(bytes as u64, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use crate::account::ByteAccount;
 use crate::batch::Batch;
 use crate::context::Context;
 use crate::ledger::Stake;
+use crate::payload::Payload;
 
 use super::{EditError, Editor};
 
@@ -15,8 +16,8 @@ use super::{EditError, Editor};
 #[must_use = "dropping a batch is a loss in the books; seal it"]
 pub struct OpenBatch {
     editor: Editor,
-    context: Arc<Context>,
-    stake: Stake,
+    /// Everything but the telemetry.
+    rest: Batch,
 }
 
 impl OpenBatch {
@@ -24,18 +25,21 @@ impl OpenBatch {
     ///
     /// # Errors
     /// [`EditError::TooLarge`], with the batch, when a segment is larger than 2 GiB.
-    pub fn new(batch: Batch) -> Result<Self, (Batch, EditError)> {
-        let (payload, context, stake) = batch.into_parts();
+    pub fn new(mut batch: Batch) -> Result<Self, (Batch, EditError)> {
         // Segments are handles; the copy is for handing the batch back.
-        match Editor::new(payload.clone()) {
-            Ok(editor) => Ok(Self { editor, context, stake }),
-            Err(error) => Err((Batch::from_parts(payload, context, stake), error)),
+        match Editor::new(batch.payload().clone()) {
+            Ok(editor) => {
+                batch.set_payload(Payload::empty(batch.signal()));
+                Ok(Self { editor, rest: batch })
+            }
+            Err(error) => Err((batch, error)),
         }
     }
 
     /// Ends the edit, see [`Editor::seal`].
-    pub fn seal(self, account: &Arc<ByteAccount>) -> Batch {
-        Batch::from_parts(self.editor.seal(account), self.context, self.stake)
+    pub fn seal(mut self, account: &Arc<ByteAccount>) -> Batch {
+        self.rest.set_payload(self.editor.seal(account));
+        self.rest
     }
 
     /// The telemetry.
@@ -52,16 +56,16 @@ impl OpenBatch {
     /// Who sent it.
     #[must_use]
     pub fn context(&self) -> &Arc<Context> {
-        &self.context
+        self.rest.context()
     }
 
     /// Replaces the context.
     pub fn set_context(&mut self, context: Arc<Context>) {
-        self.context = context;
+        self.rest.set_context(context);
     }
 
     /// The ledger's side of the items.
     pub fn stake_mut(&mut self) -> &mut Stake {
-        &mut self.stake
+        self.rest.stake_mut()
     }
 }

@@ -35,7 +35,7 @@ impl Editor {
             let mut body = Vec::with_capacity(len);
             self.emit(root, &mut body);
             debug_assert_eq!(body.len(), len, "what was measured is what was encoded");
-            sealed.append(Payload::from_segments(self.signal, [Segment::trusted(charge.freeze(body), items)]));
+            sealed.append(Payload::from_segments(self.signal, [Segment::frozen(body, charge, items)]));
         }
         sealed
     }
