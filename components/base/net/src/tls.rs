@@ -45,3 +45,6 @@ impl TlsError {
         crate::report(self)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -110,8 +110,16 @@ impl Dialer {
 struct Subchannel {
     address: Address,
     state: Mutex<State>,
+    /// Whether the current connection was given to a call.
+    is_used: AtomicBool,
     /// Length of the last rest.
     rest: Mutex<Duration>,
+}
+
+impl Subchannel {
+    fn new(address: Address) -> Self {
+        Self { address, state: Mutex::new(State::Idle), is_used: AtomicBool::new(false), rest: Mutex::default() }
+    }
 }
 
 #[derive(Debug)]
@@ -210,7 +218,10 @@ impl Balancer {
             let mut state = subchannel.state.lock();
             match &*state {
                 State::Ready(sender) if !sender.is_closed() => {
-                    found.get_or_insert_with(|| sender.clone());
+                    found.get_or_insert_with(|| {
+                        subchannel.is_used.store(true, Ordering::Relaxed);
+                        sender.clone()
+                    });
                 }
                 State::Resting { until, .. } if *until > Instant::now() => {}
                 State::Connecting | State::Closed => {}
@@ -234,28 +245,41 @@ impl Balancer {
     async fn run(self: Arc<Self>, subchannel: Arc<Subchannel>) {
         let mut closed = self.closed.subscribe();
         let life = async {
-            match self.dialer.open(&subchannel.address).await {
+            subchannel.is_used.store(false, Ordering::Relaxed);
+            let failure = match self.dialer.open(&subchannel.address).await {
                 Ok((sender, connection)) => {
-                    *subchannel.rest.lock() = Duration::ZERO;
-                    if self.set(&subchannel, State::Ready(sender))
-                        && let Err(error) = connection.await
-                    {
-                        tracing::debug!(address = %subchannel.address, error = %crate::report(&error), "connection ended");
+                    if !self.set(&subchannel, State::Ready(sender)) {
+                        return;
                     }
-                    self.resolve_again.store(true, Ordering::Relaxed);
-                    self.set(&subchannel, State::Idle);
+                    let ended = connection.await;
+                    let text = ended.as_ref().err().map_or_else(|| "it closed".to_owned(), |error| crate::report(error));
+                    tracing::debug!(address = %subchannel.address, error = text, "connection ended");
+                    if subchannel.is_used.load(Ordering::Relaxed) {
+                        *subchannel.rest.lock() = Duration::ZERO;
+                        None
+                    } else {
+                        // A server that greets and hangs up must not be called again and again.
+                        let message = format!("`{}` ended the connection at once: {text}", subchannel.address);
+                        let hint = (self.dialer.tls.is_none() && text.contains("security properties"))
+                            .then(|| "the server speaks TLS: set `tls::insecure` to false, or use its plaintext port".to_owned());
+                        Some(ConnectError { phase: Phase::Connect, message, hint })
+                    }
                 }
                 Err(error) => {
                     tracing::debug!(address = %subchannel.address, error = %error.message, "cannot connect");
-                    let rest = {
-                        let mut rest = subchannel.rest.lock();
-                        *rest = rest.mul_f64(1.5).clamp(REST_FIRST, REST_MAX);
-                        *rest
-                    };
-                    self.resolve_again.store(true, Ordering::Relaxed);
-                    self.set(&subchannel, State::Resting { error, until: Instant::now() + rest });
+                    Some(error)
                 }
-            }
+            };
+            self.resolve_again.store(true, Ordering::Relaxed);
+            let state = match failure {
+                None => State::Idle,
+                Some(error) => {
+                    let mut rest = subchannel.rest.lock();
+                    *rest = rest.mul_f64(1.5).clamp(REST_FIRST, REST_MAX);
+                    State::Resting { error, until: Instant::now() + *rest }
+                }
+            };
+            self.set(&subchannel, state);
         };
         tokio::select! {
             () = life => {}
@@ -292,9 +316,7 @@ impl Balancer {
         let mut subchannels = self.subchannels.lock();
         let kept = |address: Address| {
             let known = subchannels.iter().find(|subchannel| subchannel.address == address);
-            known.cloned().unwrap_or_else(|| {
-                Arc::new(Subchannel { address, state: Mutex::new(State::Idle), rest: Mutex::default() })
-            })
+            known.cloned().unwrap_or_else(|| Arc::new(Subchannel::new(address)))
         };
         let new: Arc<[Arc<Subchannel>]> = addresses.into_iter().map(kept).collect();
         for old in subchannels.iter().filter(|old| !new.iter().any(|new| Arc::ptr_eq(new, old))) {
