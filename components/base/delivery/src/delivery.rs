@@ -1,6 +1,6 @@
 //! The component around a transport: lifecycle, the way in, and the tasks that send.
 //!
-//! With a queue, one dispatcher task owns the [`Feed`]; it takes a slot (there are `num_consumers`), then the next request,
+//! With a queue, one dispatcher task owns the `Feed`; it takes a slot (there are `num_consumers`), then the next request,
 //! and spawns a task that brings it to its end. Without one, the sender's own task does that. `shutdown` closes the
 //! queue, lets the dispatcher drain it, and settles what the deadline leaves.
 

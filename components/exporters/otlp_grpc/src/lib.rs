@@ -1,1 +1,39 @@
-//! Placeholder head.
+//! The `otlp_grpc` exporter: sends OTLP over gRPC, each request as the bytes it came in as.
+//!
+//! Takes batches of any signal through the onion of `delivery`, gives unary calls through `net`'s channel. What a status
+//! means is decided in `otlp`; this crate puts them together and knows how gRPC servers refuse for size. It never looks
+//! inside a request.
+//!
+//! Reading order: [`config`], [`transport`].
+
+pub mod config;
+pub mod transport;
+
+use std::sync::Arc;
+
+use component::{Factory, Stability};
+use delivery::{Delivery, DeliverySettings};
+use pdata::Signal;
+
+pub use crate::config::OtlpGrpcConfig;
+use crate::transport::GrpcTransport;
+
+/// The factory of `otlp_grpc` exporters.
+#[must_use]
+pub fn factory() -> Factory {
+    Factory::exporter::<OtlpGrpcConfig>("otlp_grpc", |settings, config, signal| {
+        let transport = GrpcTransport::new(&config, &settings, signal)?;
+        let parts = DeliverySettings {
+            timeout: config.timeout.clone(),
+            config: config.delivery.clone(),
+            sent_labels: transport.sent_labels(),
+        };
+        Ok(Delivery::new(settings, signal, parts, Arc::new(transport)))
+    })
+    .with_aliases(&["otlp"])
+    .with_signals(Stability::Stable, &Signal::ALL)
+    .with_references(OtlpGrpcConfig::extension_refs)
+}
+
+#[cfg(test)]
+mod tests;
