@@ -120,19 +120,26 @@ impl Service {
     /// # Errors
     /// [`ServiceError`]; nothing runs then.
     pub async fn start(options: ServiceOptions, catalog: Arc<Catalog>, env: &dyn Env) -> Result<Self, ServiceError> {
-        let cap = options.account_bytes_max.unwrap_or_else(|| default_cap(component::memory::available_bytes()));
+        let cap = options.account_bytes_max.unwrap_or_else(|| default_cap(component::memory::Probe::default().total_bytes().ok()));
         let ledger = Ledger::new();
         let registry = Registry::new(Level::Normal);
         let (host, fatal) = Host::new(ByteAccount::new(cap), Arc::clone(&ledger), Arc::clone(&registry));
         let mut old = Graph::default();
         let (_loaded, plan, mut graph) = prepare(&options, env, &catalog, &host, &old)?;
-        let telemetry = telemetry::OwnTelemetry::start(&plan.telemetry, options.log.clone(), &host);
+        let telemetry = telemetry::OwnTelemetry::start(
+            &plan.telemetry,
+            options.log.clone(),
+            &host,
+            Arc::clone(graph.spans()),
+        )
+        .await?;
         for warning in &plan.warnings {
             tracing::warn!(code = warning.code, "{warning}");
         }
         host.set_extensions(graph.extensions());
         graph.start(&host).await?;
         let _nothing_before = graph.connect();
+        telemetry.show_edges(graph.edges());
         std::mem::swap(&mut old, &mut graph);
         host.set_phase(Phase::Running);
         Ok(Self { options, catalog, host, fatal, graph: old, plan, telemetry })
@@ -148,6 +155,12 @@ impl Service {
     #[must_use]
     pub fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    /// Own telemetry.
+    #[must_use]
+    pub fn telemetry(&self) -> &telemetry::OwnTelemetry {
+        &self.telemetry
     }
 
     /// What runs.
@@ -175,6 +188,7 @@ impl Service {
         for warning in &plan.warnings {
             tracing::warn!(code = warning.code, "{warning}");
         }
+        let staged = self.telemetry.stage(&plan.telemetry).await?;
         let created = graph.fresh_count();
         let kept = graph.keys().count() - created;
         let extensions = graph.extensions();
@@ -186,11 +200,12 @@ impl Service {
             return Err(error.into());
         }
         let replaced = graph.connect();
+        self.telemetry.show_edges(graph.edges());
         let old = std::mem::replace(&mut self.graph, graph);
         let stopped = old.stop(&self.graph, replaced, deadline, &self.host).await;
         self.host.listeners().release();
         self.host.set_extensions(extensions);
-        self.telemetry.apply(&plan.telemetry);
+        self.telemetry.commit(staged, &plan.telemetry, deadline).await;
         self.plan = plan;
         Ok(ReloadReport { created, kept, stopped, took: begun.elapsed() })
     }
@@ -199,6 +214,8 @@ impl Service {
     pub async fn shutdown(self, deadline: Deadline) -> ShutdownReport {
         self.host.set_phase(Phase::Stopping);
         let stopped = self.graph.stop(&Graph::default(), Vec::new(), deadline, &self.host).await;
+        // What it tells last is how everything ended.
+        self.telemetry.shutdown(Deadline::after(deadline.remaining().max(telemetry::GRACE))).await;
         ShutdownReport { accounts: self.host.ledger().read(), stopped }
     }
 }

@@ -16,7 +16,8 @@ use pdata::Signal;
 use support::{Feeds, Random, catalog, logs};
 use weir::service::{Service, ServiceOptions};
 
-const QUIET: &str = "";
+/// Tests run side by side, and there is one port 8888.
+const QUIET: &str = "  telemetry:\n    metrics: {level: none}\n";
 
 fn section(name: &str, ids: &[String]) -> String {
     let entries: String = ids.iter().map(|id| format!("  {id}:\n")).collect();

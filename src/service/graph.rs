@@ -19,6 +19,7 @@ use pdata::{Gate, Signal};
 
 use super::head::Head;
 use super::plan::PipelineId;
+use super::telemetry::trace::SpanSlot;
 pub use stop::StopReport;
 
 /// Key of an instance.
@@ -98,6 +99,8 @@ pub struct Graph {
     targets: BTreeMap<String, (Arc<dyn Consumer>, Vec<Arc<Gate>>)>,
     /// Nodes that were not in the graph before.
     fresh: BTreeSet<NodeKey>,
+    /// Where own traces find their tracer; the same one in the graph that follows.
+    spans: Arc<SpanSlot>,
 }
 
 impl std::fmt::Debug for Graph {
@@ -114,6 +117,12 @@ impl Graph {
     #[must_use]
     pub fn edges(&self) -> &BTreeMap<String, Edge> {
         &self.edges
+    }
+
+    /// Where own traces find their tracer.
+    #[must_use]
+    pub fn spans(&self) -> &Arc<SpanSlot> {
+        &self.spans
     }
 
     /// How many nodes were created rather than taken over.

@@ -17,6 +17,7 @@ use super::{Graph, Identity, Instance, Node, NodeKey};
 use crate::catalog::Catalog;
 use crate::service::head::Head;
 use crate::service::plan::{PipelineId, Plan, PlannedComponent, PlannedPipeline};
+use crate::service::telemetry::trace::Traced;
 
 const INCOMING: Metric = Metric {
     name: "otelcol_processor_incoming_items",
@@ -61,6 +62,7 @@ impl Graph {
                 .map(|pipeline| (pipeline.id.clone(), pipeline.processors.iter().map(|p| p.id.clone()).collect()))
                 .collect(),
             extension_order: plan.extensions.iter().map(|extension| extension.id.clone()).collect(),
+            spans: Arc::clone(&old.spans),
             ..Self::default()
         };
         let mut builder =
@@ -190,6 +192,14 @@ impl<'a> Builder<'a> {
         edge
     }
 
+    /// `next`, with a span about each batch when own traces are configured.
+    fn traced(&self, kind: &str, id: &str, signal: Signal, next: Arc<dyn Consumer>) -> Arc<dyn Consumer> {
+        if !self.plan.telemetry.traces.is_on() {
+            return next;
+        }
+        Traced::new(&self.new.spans, kind, id, signal, kind == "receiver", next)
+    }
+
     fn fanout(
         &mut self,
         branches: Vec<Arc<dyn Consumer>>,
@@ -218,7 +228,7 @@ impl<'a> Builder<'a> {
             if self.plan.is_connector(&exporter.id) {
                 branches.extend(self.connector(&exporter.id, id.signal));
             } else if let Some(stage) = self.exporter(&exporter.id, id.signal) {
-                branches.push(stage);
+                branches.push(self.traced("exporter", &exporter.id.to_string(), id.signal, stage));
             }
         }
         let mut next = self.fanout(branches, &format!("service::pipelines::{id}"), &pipeline.origin);
@@ -265,6 +275,7 @@ impl<'a> Builder<'a> {
         if !row.is_empty() {
             next = Arc::new(Row::new(row, out));
         }
+        let next = self.traced("pipeline", &id.to_string(), id.signal, next);
         let first = self.edge(format!("{id}: in"), next, Vec::new());
         let head = self
             .old
@@ -335,6 +346,7 @@ impl<'a> Builder<'a> {
                 .collect();
             let gates = fed.iter().flat_map(|p| self.gates.get(&p.id).cloned().unwrap_or_default()).collect();
             let target = self.fanout(heads, &format!("receivers::{id}"), &first.origin);
+            let target = self.traced("receiver", &id.to_string(), signal, target);
             let edge = self.edge(format!("{id} -> {signal}"), target, gates);
             outputs.0.insert(signal, edge);
         }
@@ -354,7 +366,7 @@ struct Counts {
 
 impl Counts {
     fn new(settings: &Settings, signal: Signal) -> Self {
-        let labels = [("otel_signal", signal.as_str())];
+        let labels = [("otel.signal", signal.as_str())];
         Self {
             incoming: settings.telemetry.counter(INCOMING, &labels),
             outgoing: settings.telemetry.counter(OUTGOING, &labels),

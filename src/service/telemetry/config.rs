@@ -12,19 +12,12 @@ mod views;
 
 use config::Config;
 
-pub use logs::{Encoding, LogLevel, LogsConfig, SamplingConfig};
-pub use metrics::{
-    ConsoleConfig, IncludeExclude, MetricsConfig, MetricsLevel, PeriodicConfig, PrometheusConfig, PullConfig,
-    PullExporterConfig, PushExporterConfig, ReaderConfig,
-};
-pub use otlp::{
-    Compression, HistogramAggregation, OtlpConfig, OtlpHeaders, OtlpMetricsConfig, Protocol, Temporality,
-};
-pub use resource::{AttributeValue, ResourceConfig};
-pub use traces::{
-    BatchConfig, SamplerConfig, SimpleConfig, SpanExporterConfig, SpanProcessorConfig, TracesConfig, TracesLevel,
-};
-pub use views::{SelectorConfig, StreamConfig, ViewConfig};
+pub(super) use logs::{Encoding, LogsConfig, SamplingConfig};
+pub(super) use metrics::{MetricsConfig, PeriodicConfig, PrometheusConfig, ReaderConfig};
+pub(super) use otlp::{Compression, OtlpConfig, Protocol, Temporality};
+pub(super) use resource::{AttributeValue, ResourceConfig};
+pub(super) use traces::{SamplerConfig, SpanProcessorConfig, TracesConfig};
+pub(super) use views::{InstrumentType, StreamConfig, ViewConfig};
 
 /// Own logs, metrics and traces.
 #[derive(Clone, Debug, PartialEq, Config)]
@@ -42,7 +35,7 @@ pub struct TelemetryConfig {
 
 /// Whether `name` matches `pattern`, in which `*` stands for any text and `?` for one character.
 #[must_use]
-pub fn wildcard(pattern: &str, name: &str) -> bool {
+pub(super) fn wildcard(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n, mut star) = (0, 0, None);
     while n < name.len() {

@@ -99,7 +99,7 @@ impl ByteAccount {
     /// # Errors
     /// [`Overloaded`] when they do not; nothing is taken then.
     pub fn try_charge(self: &Arc<Self>, bytes: usize) -> Result<Charge, Overloaded> {
-        let mut charge = Charge { account: Arc::clone(self), bytes: 0 };
+        let mut charge = Charge { account: Arc::clone(self), bytes: 0, limit: usize::MAX };
         charge.grow(bytes)?;
         Ok(charge)
     }
@@ -108,7 +108,7 @@ impl ByteAccount {
     #[must_use]
     pub fn charge(self: &Arc<Self>, bytes: usize) -> Charge {
         self.add(bytes);
-        Charge { account: Arc::clone(self), bytes }
+        Charge { account: Arc::clone(self), bytes, limit: usize::MAX }
     }
 
     fn add(&self, bytes: usize) {
@@ -117,8 +117,8 @@ impl ByteAccount {
         self.taken.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    fn try_add(&self, bytes: usize) -> Result<(), Overloaded> {
-        let limit = self.cap();
+    fn try_add(&self, bytes: usize, limit: usize) -> Result<(), Overloaded> {
+        let limit = self.cap().min(limit);
         let before = self.held.fetch_add(bytes, Ordering::Relaxed);
         if before.saturating_add(bytes) > limit {
             self.held.fetch_sub(bytes, Ordering::Relaxed);
@@ -135,6 +135,8 @@ impl ByteAccount {
 pub struct Charge {
     account: Arc<ByteAccount>,
     bytes: usize,
+    /// What the account may hold when this charge grows; at most its cap counts.
+    limit: usize,
 }
 
 impl fmt::Debug for Charge {
@@ -150,12 +152,20 @@ impl Charge {
         self.bytes
     }
 
+    /// Lets the charge grow only while the account holds at most `bytes`: a memory limiter's bar for a body that turns
+    /// out larger than announced (decompression).
+    #[must_use]
+    pub fn limited_to(mut self, bytes: usize) -> Self {
+        self.limit = self.limit.min(bytes);
+        self
+    }
+
     /// Takes `bytes` more.
     ///
     /// # Errors
     /// [`Overloaded`] when they do not fit; the charge stays as it was.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Overloaded> {
-        self.account.try_add(bytes)?;
+        self.account.try_add(bytes, self.limit)?;
         self.bytes = self.bytes.saturating_add(bytes);
         Ok(())
     }
@@ -235,6 +245,12 @@ impl Gate {
         self.soft_bytes.store(soft_bytes, Ordering::Relaxed);
     }
 
+    /// The soft limit.
+    #[must_use]
+    pub fn soft_bytes(&self) -> usize {
+        self.soft_bytes.load(Ordering::Relaxed)
+    }
+
     /// Closes or opens the gate regardless of the account (memory measured by other means is over the limit).
     pub fn set_closed(&self, closed: bool) {
         self.closed.store(closed, Ordering::Relaxed);
@@ -257,7 +273,7 @@ impl Gate {
     /// # Errors
     /// [`Overloaded`] when the gate is closed or the sum would reach the soft limit.
     pub fn check(&self, account: &ByteAccount, more_bytes: usize) -> Result<(), Overloaded> {
-        let (held, limit) = (account.held(), self.soft_bytes.load(Ordering::Relaxed));
+        let (held, limit) = (account.held(), self.soft_bytes());
         if self.is_closed() || held.saturating_add(more_bytes) >= limit {
             self.refused_requests.fetch_add(1, Ordering::Relaxed);
             return Err(Overloaded { held, asked: more_bytes, limit, retry_after: RETRY_HINT });
@@ -280,6 +296,15 @@ mod tests {
         drop(first);
         assert_eq!(account.held(), 0);
         assert_eq!(account.refused_requests(), 1);
+    }
+
+    #[test]
+    fn a_limited_charge_stops_growing_at_its_limit() {
+        let account = ByteAccount::new(100);
+        let mut charge = account.try_charge(10).unwrap().limited_to(50);
+        assert_eq!(charge.grow(41).unwrap_err().limit, 50);
+        charge.grow(40).unwrap();
+        assert!(account.try_charge(50).is_ok(), "the account's own cap is higher");
     }
 
     #[test]

@@ -249,5 +249,8 @@ impl SamplerConfig {
 /// Whether the trace ID lies in the sampled share: its last 7 bytes, which W3C asks to be random, as a fraction.
 fn below(trace_id: [u8; 16], ratio: f64) -> bool {
     let random = trace_id.iter().skip(9).fold(0_u64, |random, byte| random << 8 | u64::from(*byte));
-    (random as f64) < ratio * (1_u64 << 56) as f64
+    // Compared as integers: 56 bits do not fit a float.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 2^56")]
+    let bound = (ratio * (1_u64 << 56) as f64) as u64;
+    random < bound
 }
