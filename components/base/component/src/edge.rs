@@ -84,10 +84,12 @@ impl Edge {
     /// # Errors
     /// [`Overloaded`], to be answered at once as a retryable refusal.
     pub fn admit(&self, bytes: usize) -> Result<Charge, Overloaded> {
+        let mut limit = usize::MAX;
         for gate in self.0.gates.load().iter() {
             gate.check(&self.0.account, bytes)?;
+            limit = limit.min(gate.soft_bytes());
         }
-        self.0.account.try_charge(bytes)
+        Ok(self.0.account.try_charge(bytes)?.limited_to(limit))
     }
 
     /// The account that [`Edge::admit`] charges.

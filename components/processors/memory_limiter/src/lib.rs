@@ -5,13 +5,12 @@
 //! (bodies that grew by decompression, batches from connectors) with a retryable error that hands the batch back. It
 //! never drops anything.
 //!
-//! Reading order: [`config`], [`limits`] (configuration to bytes), [`memory`] (what the kernel says), [`rule`] (when to
+//! Reading order: [`config`], [`limits`] (configuration to bytes), `component::memory` (what the kernel says), [`rule`] (when to
 //! refuse: the heart of it), [`limiter`] (the task), [`processor`].
 
 pub mod config;
 pub mod limiter;
 pub mod limits;
-pub mod memory;
 pub mod processor;
 pub mod rule;
 
@@ -23,8 +22,8 @@ use pdata::Signal;
 use crate::config::MemoryLimiterConfig;
 use crate::limiter::Limiter;
 use crate::limits::Limits;
-use crate::memory::Probe;
 use crate::processor::MemoryLimiter;
+use component::memory::Probe;
 
 /// The factory of `memory_limiter` processors, measuring this process.
 #[must_use]

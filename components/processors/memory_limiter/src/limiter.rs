@@ -12,8 +12,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::limits::Limits;
-use crate::memory::Probe;
 use crate::rule::{Measured, Reason, Rule};
+use component::memory::Probe;
 
 const REFUSED_REQUESTS: Metric = Metric {
     name: "weir_processor_memory_limiter_refused_requests",
