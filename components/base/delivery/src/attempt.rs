@@ -120,6 +120,9 @@ impl Courier {
                 self.rejected(request, &error);
                 return Vec::new();
             }
+            if self.stop_at.borrow().is_some() {
+                backoff.drain();
+            }
             match backoff.next(error.retry_after()) {
                 Ok(delay) => {
                     self.report.failed(&error, request.items(), Fate::Retried(delay));

@@ -79,6 +79,7 @@ pub(crate) struct Backoff<'a> {
     retry: &'a Retry,
     interval: Duration,
     drain_interval: Duration,
+    is_draining: bool,
     started: Instant,
     sender_deadline: Option<Instant>,
 }
@@ -86,8 +87,13 @@ pub(crate) struct Backoff<'a> {
 impl<'a> Backoff<'a> {
     /// Counts from now; the first attempt is about to be made.
     pub(crate) fn new(retry: &'a Retry, sender_deadline: Option<Instant>) -> Self {
-        let interval = retry.initial.min(retry.max.max(DELAY_MIN));
-        Self { retry, interval, drain_interval: DRAIN_DELAY.0, started: Instant::now(), sender_deadline }
+        let (interval, drain_interval) = (retry.initial, DRAIN_DELAY.0);
+        Self { retry, interval, drain_interval, is_draining: false, started: Instant::now(), sender_deadline }
+    }
+
+    /// Draining has begun: from now on its deadline counts instead of `max_elapsed_time`.
+    pub(crate) fn drain(&mut self) {
+        self.is_draining = true;
     }
 
     /// The delay before the next attempt, at least what the destination `asked` for.
@@ -98,6 +104,12 @@ impl<'a> Backoff<'a> {
         let delay = jittered(self.interval, self.retry.jitter).max(asked.unwrap_or_default()).max(DELAY_MIN);
         let grown = (self.interval.as_secs_f64() * self.retry.multiplier).min(self.retry.max.as_secs_f64());
         self.interval = Duration::try_from_secs_f64(grown).unwrap_or(self.retry.max);
+        if self.is_draining {
+            return match self.sender_deadline {
+                Some(deadline) if Instant::now() + self.drain_interval > deadline => Err(GiveUp::SenderDeadline),
+                _ => Ok(delay),
+            };
+        }
         let next = Instant::now().checked_add(delay);
         let passes = |limit: Instant| next.is_none_or(|next| next > limit);
         if self.retry.elapsed_max.and_then(|elapsed| self.started.checked_add(elapsed)).is_some_and(passes) {
@@ -184,6 +196,19 @@ mod tests {
         assert_eq!(Backoff::new(&retry("enabled: false"), None).next(None), Err(GiveUp::Disabled));
         let deadline = Instant::now() + Duration::from_secs(1);
         assert_eq!(Backoff::new(&retry("{}"), Some(deadline)).next(None), Err(GiveUp::SenderDeadline));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_elapsed_time_does_not_count_while_draining() {
+        let retry = retry("{max_elapsed_time: 30s, randomization_factor: 0}");
+        let mut backoff = Backoff::new(&retry, None);
+        tokio::time::advance(Duration::from_secs(29)).await;
+        assert_eq!(backoff.next(None), Err(GiveUp::Exhausted));
+        backoff.drain();
+        assert!(backoff.next(None).is_ok());
+        let mut backoff = Backoff::new(&retry, Some(Instant::now() + Duration::from_millis(10)));
+        backoff.drain();
+        assert_eq!(backoff.next(None), Err(GiveUp::SenderDeadline));
     }
 
     #[tokio::test(start_paused = true)]

@@ -57,9 +57,14 @@ pub(crate) struct Feed {
     partitions: HashMap<u64, Vec<Partition>>,
     /// When partitions are due, in order; an entry whose partition was sent meanwhile is void.
     due: VecDeque<(Instant, u64, u64)>,
+    /// The length at which `due` is cleared of void entries.
+    due_max: usize,
     ready: VecDeque<Request>,
     serials: u64,
 }
+
+/// [`Feed::due`] is left alone up to this length.
+const DUE_MIN: usize = 64;
 
 impl Feed {
     pub(crate) fn new(queue: Arc<dyn Queue>, batching: Option<Batching>) -> Self {
@@ -68,6 +73,7 @@ impl Feed {
             batching: batching.map(Arc::new),
             partitions: HashMap::new(),
             due: VecDeque::new(),
+            due_max: DUE_MIN,
             ready: VecDeque::new(),
             serials: 0,
         }
@@ -124,9 +130,8 @@ impl Feed {
                 partition
             }
             None => {
-                self.serials += 1;
-                self.due.push_back((Instant::now() + batching.flush_timeout, hash, self.serials));
-                Partition { request, size, serial: self.serials }
+                let serial = self.schedule(hash, batching);
+                Partition { request, size, serial }
             }
         };
         if let Some(size_max) = batching.size_max
@@ -140,9 +145,8 @@ impl Feed {
             let Some(last) = parts.pop() else { return };
             self.ready.extend(parts);
             // What is left came with the latest record, so its time starts now.
-            self.serials += 1;
-            self.due.push_back((Instant::now() + batching.flush_timeout, hash, self.serials));
-            partition = Partition { size: batching.sizer.size(last.batch()), request: last, serial: self.serials };
+            let serial = self.schedule(hash, batching);
+            partition = Partition { size: batching.sizer.size(last.batch()), request: last, serial };
         }
         if partition.size >= batching.size_min {
             self.ready.push_back(partition.request);
@@ -152,6 +156,22 @@ impl Feed {
         if self.partitions.get(&hash).is_some_and(Vec::is_empty) {
             self.partitions.remove(&hash);
         }
+    }
+
+    /// Says when a new partition is due, and gives its serial number.
+    fn schedule(&mut self, hash: u64, batching: &Batching) -> u64 {
+        if self.due.len() >= self.due_max {
+            // Partitions that fill up fast behind one that waits long leave many void entries.
+            let partitions = &self.partitions;
+            let is_live = |hash: &u64, serial: u64| {
+                partitions.get(hash).is_some_and(|peers| peers.iter().any(|partition| partition.serial == serial))
+            };
+            self.due.retain(|(_, hash, serial)| is_live(hash, *serial));
+            self.due_max = DUE_MIN + 2 * self.due.len();
+        }
+        self.serials += 1;
+        self.due.push_back((Instant::now() + batching.flush_timeout, hash, self.serials));
+        self.serials
     }
 
     /// Moves partitions whose time has come to what is ready. Whether there were any.
@@ -204,4 +224,44 @@ fn partition_hash(context: &Context, metadata_keys: &[String]) -> u64 {
         hasher.write_u8(0);
     }
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use pdata::{Batch, Context};
+
+    use super::*;
+    use crate::memory::MemoryQueue;
+    use crate::queue::Entry;
+
+    /// One tenant sends a little, another much: what is noted about flushed batches of the second does not pile up until
+    /// the first one's is due.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_noted_about_times_stays_bounded() {
+        let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new(10, Sizer::Requests, false));
+        let batching = Batching {
+            flush_timeout: Duration::from_secs(3600),
+            size_min: 5,
+            size_max: None,
+            sizer: Sizer::Items,
+            metadata_keys: Vec::new(),
+        };
+        let mut feed = Feed::new(Arc::clone(&queue), Some(batching));
+        let put = |tenant: &str, items: u64| {
+            let context = Context { tenant: Some(tenant.into()), ..Context::default() };
+            Entry::new(Batch::new(crate::tests::support::spans(0..items, 8), Arc::new(context)))
+        };
+        queue.put(put("slow", 1)).await.unwrap();
+        for _ in 0..1000 {
+            queue.put(put("fast", 2)).await.unwrap();
+            queue.put(put("fast", 3)).await.unwrap();
+            let request = feed.next().await.unwrap();
+            assert_eq!(request.items(), 5);
+            request.unsent();
+        }
+        assert!(feed.due.len() <= 2 * DUE_MIN, "{}", feed.due.len());
+        queue.close();
+        assert_eq!(feed.next().await.unwrap().items(), 1);
+        assert!(feed.next().await.is_none());
+    }
 }

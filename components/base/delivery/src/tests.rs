@@ -7,4 +7,4 @@ mod queueing;
 mod reporting;
 mod retrying;
 mod sizes;
-mod support;
+pub(crate) mod support;

@@ -144,3 +144,23 @@ fn cause(phase: Phase) -> &'static str {
         Phase::Wait => "wait",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_become_advice_and_phases_causes() {
+        let error = send_error(CallError::Transport {
+            phase: Phase::Tls,
+            message: "broken".into(),
+            hint: Some("set `tls::insecure`".into()),
+            is_unprocessed: true,
+        });
+        assert_eq!((error.cause(), error.message(), error.advice()), ("tls", "broken", Some("set `tls::insecure`")));
+        assert!(!error.is_permanent());
+        let error = send_error(CallError::Timeout { phase: Phase::Connect, elapsed: Duration::from_millis(5003) });
+        assert_eq!(error.message(), "timed out after 5003 ms while trying to connect");
+        assert_eq!(error.code(), Some(Code::DeadlineExceeded));
+    }
+}

@@ -59,7 +59,7 @@ async fn says_where_it_sent_to() {
     assert_eq!(label("server_port"), Some(server.address.port().to_string()));
 }
 
-/// Copies `x-tenant` from the context.
+/// Copies `x-tenant` from the context; without one, there are no credentials.
 struct Tenant;
 
 impl Component for Tenant {}
@@ -72,7 +72,7 @@ impl Extension for Tenant {
 
 impl ClientAuth for Tenant {
     fn headers(&self, context: &Context) -> Result<Vec<ClientHeader>, AuthError> {
-        let value = context.metadata.get("x-tenant").unwrap_or_default().to_owned();
+        let value = context.metadata.get("x-tenant").ok_or_else(|| AuthError("no tenant".into()))?.to_owned();
         Ok(vec![ClientHeader { action: HeaderAction::Upsert, name: "x-tenant".into(), value }])
     }
 
@@ -108,4 +108,21 @@ async fn what_an_authenticator_reads_is_not_merged() {
         .collect();
     sent.sort();
     assert_eq!(sent, [("a".to_owned(), 10), ("b".to_owned(), 5)]);
+}
+
+#[tokio::test]
+async fn missing_credentials_are_a_failure_that_may_pass() {
+    let world = World::new();
+    let extension: Arc<dyn Extension> = Arc::new(Tenant);
+    world.host.set_extensions([("headers_setter".parse().unwrap(), extension)].into());
+    let server = Server::start(|_| Answer::ok()).await;
+    let yaml = format!(
+        "{{endpoint: '{}', tls: {{insecure: true}}, auth: {{authenticator: headers_setter}}, {ONCE}}}",
+        server.address
+    );
+    let bench = Bench::with(&yaml, Signal::Traces, world).await;
+    let error = bench.send(items::spans(5)).await.unwrap_err();
+    assert!(error.is_retryable() && error.message().contains("no tenant"), "{error}");
+    assert!(server.calls().is_empty());
+    assert_eq!(bench.finish(Signal::Traces).await.refused, 5);
 }
