@@ -16,6 +16,7 @@ mod grpc;
 pub mod server;
 mod socket;
 pub mod tls;
+pub mod watched;
 
 /// An error and its causes in one line, outermost first.
 #[must_use]

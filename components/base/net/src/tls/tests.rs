@@ -97,7 +97,10 @@ async fn servers_are_verified_unless_told_otherwise() {
     }
     for (bad, hint) in [
         ("server_name_override: weir.test", "give the CA in `tls::ca_file`"),
-        (&format!("ca_file: {}, server_name_override: other.test", files.path("ca.pem")), "`tls::server_name_override`"),
+        (
+            &format!("ca_file: {}, server_name_override: other.test", files.path("ca.pem")),
+            "`tls::server_name_override`",
+        ),
     ] {
         let error = echo(&files.channel(&server, bad)).await.unwrap_err();
         assert!(matches!(error, CallError::Transport { phase: Phase::Tls, is_unprocessed: true, .. }), "{error}");

@@ -252,7 +252,8 @@ impl Balancer {
                         return;
                     }
                     let ended = connection.await;
-                    let text = ended.as_ref().err().map_or_else(|| "it closed".to_owned(), |error| crate::report(error));
+                    let text =
+                        ended.as_ref().err().map_or_else(|| "it closed".to_owned(), |error| crate::report(error));
                     tracing::debug!(address = %subchannel.address, error = text, "connection ended");
                     if subchannel.is_used.load(Ordering::Relaxed) {
                         *subchannel.rest.lock() = Duration::ZERO;
@@ -260,8 +261,9 @@ impl Balancer {
                     } else {
                         // A server that greets and hangs up must not be called again and again.
                         let message = format!("`{}` ended the connection at once: {text}", subchannel.address);
-                        let hint = (self.dialer.tls.is_none() && text.contains("security properties"))
-                            .then(|| "the server speaks TLS: set `tls::insecure` to false, or use its plaintext port".to_owned());
+                        let hint = (self.dialer.tls.is_none() && text.contains("security properties")).then(|| {
+                            "the server speaks TLS: set `tls::insecure` to false, or use its plaintext port".to_owned()
+                        });
                         Some(ConnectError { phase: Phase::Connect, message, hint })
                     }
                 }

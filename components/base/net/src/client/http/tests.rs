@@ -28,7 +28,14 @@ impl HttpHandler for Mirror {
         text(refusal.status(), refusal.to_string())
     }
 
-    fn call(&self, _: usize, head: RequestHead, body: Vec<u8>, _: Charge, request: RequestInfo) -> BoxFuture<'static, HttpResponse> {
+    fn call(
+        &self,
+        _: usize,
+        head: RequestHead,
+        body: Vec<u8>,
+        _: Charge,
+        request: RequestInfo,
+    ) -> BoxFuture<'static, HttpResponse> {
         let status = head.path().trim_start_matches('/').parse().unwrap_or(200);
         self.0.lock().push((head, request));
         let mut response = Response::new(body.into());
@@ -156,7 +163,10 @@ async fn proxies_are_asked_in_their_own_form() {
     assert_eq!(post(&plain, "http://server.test:4318/v1/logs", &[]).await.unwrap().status, 200);
     let head = proxy.await.unwrap();
     assert!(head.starts_with("POST http://server.test:4318/v1/logs HTTP/1.1\r\n"), "{head}");
-    assert!(head.contains("proxy-authorization: Basic dXNlcjpwdw==") && head.contains("host: server.test:4318"), "{head}");
+    assert!(
+        head.contains("proxy-authorization: Basic dXNlcjpwdw==") && head.contains("host: server.test:4318"),
+        "{head}"
+    );
     let (address, proxy) = answer_once(b"HTTP/1.1 403 No\r\n\r\n").await;
     let secure = client(&format!("proxy_url: 'http://{address}'"));
     let error = post(&secure, "https://server.test/v1/logs", &[]).await.unwrap_err().to_string();
