@@ -60,7 +60,7 @@ pub(super) fn observe(host: &Host) -> Vec<Observer> {
     vec![
         one(UPTIME, counter, Box::new(move || Some(started.elapsed().unwrap_or_default().as_secs_f64()))),
         one(CPU, counter, Box::new(cpu_seconds)),
-        one(RSS, gauge, Box::new(|| component::memory::resident_bytes().map(|bytes| bytes as f64))),
+        one(RSS, gauge, Box::new(|| component::memory::Probe::default().resident_bytes().map(|bytes| bytes as f64))),
         one(HEAP, gauge, Box::new(|| status_bytes("RssAnon:"))),
         one(SYS, gauge, Box::new(|| status_bytes("VmData:"))),
         one(TOTAL_ALLOC, counter, account(pdata::ByteAccount::taken)),

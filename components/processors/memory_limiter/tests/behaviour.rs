@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use component::factory::Create;
+use component::memory::Probe;
 use component::{ComponentId, Deadline, Kind, Process, Processor};
 use config::{Errors, Limits, Source};
 use pdata::{Gate, Signal};
-use processor_memory_limiter::{factory, factory_with, memory::Probe};
+use processor_memory_limiter::{factory, factory_with};
 use tempfile::TempDir;
 use testkit::{Sink, Subject, World, items};
 
