@@ -120,6 +120,15 @@ async fn a_quota_is_not_taken_for_a_size() {
     let error = bench.send(items::spans(1000)).await.unwrap_err();
     assert!(!error.is_retryable());
     assert_eq!(server.calls().len(), 1);
+    let readings = bench.world.registry.read();
+    let failed = readings.iter().find(|reading| reading.metric.name == "otelcol_exporter_send_failed_spans").unwrap();
+    let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let labels = vec![
+        label("error_permanent", "true"),
+        label("error_type", "RESOURCE_EXHAUSTED"),
+        label("exporter", "otlp_grpc/test"),
+    ];
+    assert!(failed.series.contains(&(labels, component::telemetry::Value::Number(1000.0))), "{failed:?}");
     assert_eq!(bench.finish(Signal::Traces).await.rejected, 1000);
 }
 
