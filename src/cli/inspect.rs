@@ -11,6 +11,7 @@ use crate::catalog::Catalog;
 use crate::gates::{GATES, Stage};
 use crate::service::graph::Graph;
 use crate::service::prepare;
+use crate::service::telemetry::TelemetryConfig;
 
 /// Checks a configuration as a start would.
 pub(super) fn validate(args: &ConfigArgs, format: ErrorFormat) -> Result<(), Failure> {
@@ -61,7 +62,12 @@ fn redact(mut root: Node) -> Node {
             .into_iter()
             .find(|kind| kind.section() == &*section.text);
         let (Some(kind), Value::Map(components)) = (kind, &mut node.value) else {
+            let telemetry =
+                node.get("telemetry").map(|node| <TelemetryConfig as config::Decode>::schema().redact(node));
             *node = config::Schema::Any.redact(node);
+            if let (Some(telemetry), "service") = (telemetry, &*section.text) {
+                *node.get_path_mut_or_insert(&["telemetry"]) = telemetry;
+            }
             continue;
         };
         for (key, component) in components {
@@ -133,4 +139,18 @@ pub(super) fn feature_gates(id: Option<&str>) -> Result<String, Failure> {
             writeln!(out, "{:<width$}  {enabled:<7}  {stage:<8}  {}{supported}", gate.id, gate.description);
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_own_telemetry_are_not_printed() {
+        let yaml = "service:\n  telemetry:\n    metrics:\n      readers:\n        - periodic:\n            exporter:\n              \
+                    otlp: {endpoint: 'http://a', headers: [{name: k, value: hunter2}], headers_list: k=hunter2}\n";
+        let source = config::Source::new("a.yaml", yaml);
+        let printed = print::to_yaml(&redact(config::parse(&source, &config::Limits::default()).unwrap()));
+        assert!(printed.contains("http://a") && !printed.contains("hunter2"), "{printed}");
+    }
 }

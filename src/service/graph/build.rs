@@ -197,7 +197,7 @@ impl<'a> Builder<'a> {
         if !self.plan.telemetry.traces.is_on() {
             return next;
         }
-        Traced::new(&self.new.spans, kind, id, signal, kind == "receiver", next)
+        Traced::before(&self.new.spans, kind, id, signal, kind == "receiver", next)
     }
 
     fn fanout(

@@ -16,6 +16,8 @@ const ITEMS: Metric = metric("weir_edge_items", "Items handed over between two n
 const BYTES: Metric = metric("weir_edge_bytes", "Serialized bytes handed over between two nodes of the graph", "By");
 const FAILED: Metric = metric("weir_edge_failed_items", "Items handed over and answered with an error", "{items}");
 
+type Read = fn(EdgeCounts) -> u64;
+
 /// The edges of the running graph.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Edges(Arc<RwLock<BTreeMap<String, Edge>>>);
@@ -28,13 +30,13 @@ impl Edges {
 
     /// Shows them in `registry` for as long as the observers live.
     pub(super) fn observe(&self, registry: &Registry) -> Vec<Observer> {
-        let readers: [(Metric, fn(EdgeCounts) -> u64); 4] = [
+        let readers: [(Metric, Read); 4] = [
             (BATCHES, |counts| counts.batches),
             (ITEMS, |counts| counts.items),
             (BYTES, |counts| counts.bytes),
             (FAILED, |counts| counts.failed_items),
         ];
-        let observe = |(metric, read): (Metric, fn(EdgeCounts) -> u64)| {
+        let observe = |(metric, read): (Metric, Read)| {
             let edges = self.clone();
             registry.observe(metric, MetricKind::Counter, move || {
                 let edges = edges.0.read().unwrap_or_else(PoisonError::into_inner);

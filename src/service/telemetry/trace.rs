@@ -326,9 +326,9 @@ impl std::fmt::Debug for Traced {
 }
 
 impl Traced {
-    /// In front of `next`. The name of the spans is `kind/id`; `is_first` says that batches come from outside.
+    /// One in front of `next`. The name of the spans is `kind/id`; `is_first` says that batches come from outside.
     #[must_use]
-    pub fn new(
+    pub fn before(
         slot: &Arc<SpanSlot>,
         kind: &str,
         id: &str,

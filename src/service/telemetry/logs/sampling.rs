@@ -51,7 +51,8 @@ impl Sampler {
         let slot = usize::try_from(self.hash.hash_one(message) % COUNTERS as u64).unwrap_or_default();
         let Some(counter) = self.counters.get(level * COUNTERS + slot) else { return true };
         let n = counter.next(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX), self.tick_ns);
-        n <= self.initial || (self.thereafter > 0 && (n - self.initial) % self.thereafter == 0)
+        // Nothing is a multiple of 0 but 0 itself.
+        n <= self.initial || (n - self.initial).is_multiple_of(self.thereafter)
     }
 }
 
