@@ -28,7 +28,9 @@ use crate::client::error::{CallError, Phase};
 use crate::client::headers::{authorize, client_auth, configured};
 use crate::client::rope::{Rope, RopeBody};
 use crate::compression::{Algorithm, deflate};
-use crate::grpc::{CONTENT_TYPE_GRPC, GRPC_ENCODING, GRPC_TIMEOUT, format_timeout};
+use crate::grpc::{
+    ACCEPT_ENCODING, CONTENT_TYPE_GRPC, GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GRPC_TIMEOUT, format_timeout,
+};
 use crate::tls::ClientTls;
 
 use balance::{Balancer, Dialer, Policy};
@@ -118,6 +120,7 @@ impl GrpcChannel {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, CONTENT_TYPE_GRPC);
         headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(GRPC_ACCEPT_ENCODING, ACCEPT_ENCODING);
         let agent = if config.user_agent.is_empty() { &settings.user_agent } else { &config.user_agent };
         let agent = HeaderValue::try_from(agent)
             .map_err(|error| BuildError::at("user_agent", format!("cannot be used as a header: {error}")))?;

@@ -6,8 +6,11 @@ use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
+use pdata::ByteAccount;
+
 use crate::client::{CallError, Phase};
-use crate::grpc::read_status;
+use crate::compression::{Algorithm, inflate};
+use crate::grpc::{read_status, request_encoding};
 use crate::server::GrpcStatus;
 
 /// Largest answer in bytes, gRPC's default.
@@ -30,6 +33,8 @@ pub(super) async fn read(response: Response<Incoming>) -> Result<Bytes, CallErro
     if head.status != StatusCode::OK || !is_grpc {
         return Err(foreign(head.status, content_type.unwrap_or_default(), body).await);
     }
+    // Go's servers answer in the compression of the request, asked for or not.
+    let encoding = request_encoding(&head.headers);
     let mut data = BytesMut::new();
     let mut trailers = None;
     while let Some(frame) = body.frame().await {
@@ -50,23 +55,30 @@ pub(super) async fn read(response: Response<Incoming>) -> Result<Bytes, CallErro
     match trailers.as_ref().and_then(read_status) {
         None => Err(CallError::transport(Phase::Wait, "the answer ended without a gRPC status")),
         Some(status) if status.code != Code::Ok => Err(CallError::Status(status)),
-        Some(_) => message(data.freeze()),
+        Some(_) => message(data.freeze(), encoding).await,
     }
 }
 
-fn message(mut data: Bytes) -> Result<Bytes, CallError> {
+/// Takes the message out of its frame. `encoding` is what the headers announced.
+async fn message(mut data: Bytes, encoding: Result<Option<Algorithm>, GrpcStatus>) -> Result<Bytes, CallError> {
     let internal = |text: String| CallError::Status(GrpcStatus::new(Code::Internal, text));
     if data.len() < 5 {
         return Err(internal("the answer has no message".to_owned()));
     }
     let (flag, bytes) = (data.get_u8(), usize::try_from(data.get_u32()).unwrap_or(usize::MAX));
-    if flag != 0 {
-        return Err(internal("the answer is compressed, which was not asked for".to_owned()));
-    }
     if bytes != data.len() {
         return Err(internal(format!("the answer announced {bytes} bytes and has {}", data.len())));
     }
-    Ok(data)
+    if flag == 0 {
+        return Ok(data);
+    }
+    let Some(algorithm) = encoding.map_err(CallError::Status)? else {
+        return Err(internal("the answer is compressed, and does not say how".to_owned()));
+    };
+    // Answers are small and short-lived; the limit bounds them, not the account.
+    let mut charge = ByteAccount::unlimited().charge(data.len());
+    let inflated = inflate(algorithm, data.into(), REPLY_BYTES_MAX, &mut charge).await;
+    inflated.map(Bytes::from).map_err(|error| internal(format!("cannot decompress the answer: {error}")))
 }
 
 /// An answer that is not gRPC's, by gRPC's table of HTTP statuses.

@@ -46,6 +46,49 @@ async fn ropes_arrive_whole_with_every_compression() {
     stop(&server).await;
 }
 
+/// A server that answers every call with the same compressed message, as Go's do to a compressed request.
+async fn compressing_server(encoding: &'static str, message: Vec<u8>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let body = framed(1, &message);
+            let service = hyper::service::service_fn(move |_request| {
+                let mut trailers = HeaderMap::new();
+                trailers.insert("grpc-status", HeaderValue::from_static("0"));
+                let frames = [http_body::Frame::data(Bytes::from(body.clone())), http_body::Frame::trailers(trailers)];
+                let frames = frames.map(Ok::<_, std::convert::Infallible>);
+                let body = http_body_util::StreamBody::new(futures_util::stream::iter(frames));
+                let mut response = http::Response::new(body);
+                response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+                response.headers_mut().insert("grpc-encoding", HeaderValue::from_static(encoding));
+                std::future::ready(Ok::<_, std::convert::Infallible>(response))
+            });
+            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            tokio::spawn(server.serve_connection(hyper_util::rt::TokioIo::new(stream), service));
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn compressed_answers_are_inflated() {
+    use crate::compression::Algorithm;
+    for (name, algorithm) in [("gzip", Algorithm::Gzip), ("zstd", Algorithm::Zstd), ("snappy", Algorithm::SnappyFramed)]
+    {
+        for message in [&b""[..], b"an answer"] {
+            let packed = deflate(algorithm, None, &[Bytes::from_static(message)]).await.unwrap();
+            let channel = to(compressing_server(name, packed).await, "");
+            assert_eq!(echo(&channel, &[]).await.unwrap().message, message, "{name}");
+        }
+    }
+    for (name, said) in [("identity", "does not say how"), ("lz4", "not installed"), ("gzip", "cannot decompress")] {
+        let channel = to(compressing_server(name, b"no gzip".to_vec()).await, "");
+        let error = echo(&channel, &[]).await.unwrap_err().to_string();
+        assert!(error.contains(said), "{name}: {error}");
+    }
+}
+
 #[tokio::test]
 async fn statuses_come_back_with_details() {
     let (host, recorder) = (host(), Recorder::new(100));
