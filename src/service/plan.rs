@@ -10,7 +10,7 @@ use std::fmt;
 
 use component::factory::AnyConfig;
 use component::{ComponentId, Kind};
-use config::{ConfigError, Errors, Node, Origin, codes, nearest};
+use config::{ConfigError, Errors, Node, Origin, Value, codes, nearest};
 use pdata::Signal;
 
 use super::telemetry::TelemetryConfig;
@@ -189,7 +189,7 @@ fn decode_section(
     errors: &mut Errors,
 ) {
     let Some(section) = root.get(kind.section()) else { return };
-    if !section.is_null() && section.entries().is_empty() && section.kind() != "map" {
+    if !matches!(section.value, Value::Null | Value::Map(_)) {
         let message = format!("`{}` must be a map, found {}", kind.section(), section.describe());
         errors.push(ConfigError::new(codes::WRONG_TYPE, message).at(&section.origin));
         return;
