@@ -1,7 +1,8 @@
 """Ordinary configurations, right and wrong: `weir validate` and the real Collector's accept and refuse the same ones.
 
 `configs/right` is accepted by both, `configs/wrong` refused by both, and weir points at file, line and column. What only
-later releases than the Collector at hand accept stands in `configs/newer`, with a comment that says so.
+later releases than the Collector at hand accept stands in `configs/newer`, what weir does not do and says so in
+`configs/unsupported`, each with a comment.
 """
 
 import os
@@ -59,3 +60,7 @@ def test_wrong_ones_are_refused_by_both(t):
 
 def test_newer_ones_are_accepted(t):
     expect(t, "newer", weir_accepts=True, collector_accepts=False)
+
+
+def test_unsupported_ones_are_refused_by_name(t):
+    expect(t, "unsupported", weir_accepts=False, collector_accepts=True)
