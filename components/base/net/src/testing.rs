@@ -136,8 +136,7 @@ pub(crate) fn with_endpoint(yaml: &str) -> String {
     if yaml.contains("endpoint:") {
         return yaml.to_owned();
     }
-    let inner = yaml.trim_start_matches('{');
-    let inner = if inner.len() < yaml.len() { &inner[..inner.len() - 1] } else { inner };
+    let inner = yaml.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(yaml);
     format!("{{endpoint: '127.0.0.1:0', {inner}}}")
 }
 

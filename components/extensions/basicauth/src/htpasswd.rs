@@ -121,7 +121,7 @@ fn parse(text: &str, key: &str, users: &mut HashMap<String, Stored>) -> Result<(
         if user.is_empty() || stored.is_empty() {
             return Err(fail("is not of the form `user:hash`"));
         }
-        let decode = |text: &str| STANDARD.decode(text).map_err(|_| fail("has a hash that is not base64"));
+        let decode = |text: &str| STANDARD.decode(text).ok().ok_or_else(|| fail("has a hash that is not base64"));
         let stored = if let Some(hash) = stored.strip_prefix("{SHA}") {
             let hash = decode(hash)?;
             if hash.len() != 20 {

@@ -387,7 +387,6 @@ impl Lease {
         self.proxy_credentials.as_ref()
     }
 
-    #[expect(clippy::result_large_err, reason = "hyper's error hands the request back")]
     pub(super) async fn send(
         &mut self,
         request: Request<RopeBody>,

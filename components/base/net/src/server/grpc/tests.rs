@@ -78,7 +78,8 @@ async fn bad_requests_get_the_answer_a_grpc_client_expects() {
     let mut two = good.clone();
     two.extend(framed(0, b"y"));
     let oversized = [&[0][..], &(1_048_577_u32).to_be_bytes()].concat();
-    let cases: Vec<(&str, &[(&str, &str)], Vec<u8>, Code, &str)> = vec![
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], Vec<u8>, Code, &'a str);
+    let cases: Vec<Case<'_>> = vec![
         (METHODS[1], &[], good.clone(), Code::PermissionDenied, "no \u{fc}se"),
         (METHODS[2], &[], good.clone(), Code::Internal, "the request's handler failed"),
         ("/a.B/C", &[], good.clone(), Code::Unimplemented, "unknown service a.B or unknown method C"),
