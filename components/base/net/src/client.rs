@@ -5,6 +5,7 @@
 
 pub mod config;
 mod connect;
+mod cork;
 pub mod error;
 pub mod grpc;
 mod headers;

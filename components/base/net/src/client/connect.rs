@@ -13,6 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio_rustls::client::TlsStream;
 
+use crate::client::cork::Cork;
 use crate::client::error::{ConnectError, Phase, tls_hint};
 use crate::socket::Socket;
 use crate::tls::ClientTls;
@@ -88,6 +89,7 @@ pub(crate) struct ClientStream {
     inner: Inner,
     first: Vec<u8>,
     watcher: Option<oneshot::Sender<Vec<u8>>>,
+    cork: Option<Cork>,
 }
 
 #[derive(Debug)]
@@ -98,7 +100,7 @@ enum Inner {
 
 impl ClientStream {
     fn new(inner: Inner) -> Self {
-        Self { inner, first: Vec::new(), watcher: None }
+        Self { inner, first: Vec::new(), watcher: None, cork: None }
     }
 
     pub(crate) fn plain(socket: Socket) -> Self {
@@ -118,6 +120,17 @@ impl ClientStream {
         let (sender, receiver) = oneshot::channel();
         self.watcher = Some(sender);
         receiver
+    }
+
+    /// Gathers writes into larger segments; for HTTP/2 alone, see [`Cork`].
+    pub(crate) fn gather_writes(&mut self) {
+        self.cork = Some(Cork::default());
+    }
+
+    fn before_write(&mut self, bytes: usize) {
+        if let (Some(cork), Inner::Plain(socket)) = (&mut self.cork, &self.inner) {
+            cork.before_write(socket, bytes);
+        }
     }
 
     fn watch(&mut self, read: &[u8], ended: bool) {
@@ -150,6 +163,7 @@ impl AsyncRead for ClientStream {
 
 impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.before_write(buf.len());
         match &mut self.inner {
             Inner::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Inner::Tls(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
@@ -161,6 +175,7 @@ impl AsyncWrite for ClientStream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.before_write(bufs.iter().map(|buf| buf.len()).sum());
         match &mut self.inner {
             Inner::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Inner::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
@@ -172,6 +187,10 @@ impl AsyncWrite for ClientStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if let (Some(cork), Inner::Plain(socket)) = (&mut this.cork, &this.inner) {
+            cork.at_flush(socket);
+        }
         match &mut self.inner {
             Inner::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Inner::Tls(stream) => Pin::new(&mut **stream).poll_flush(cx),

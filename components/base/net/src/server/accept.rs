@@ -57,6 +57,7 @@ struct Acceptor {
     speaker: Arc<dyn Speaker>,
     metrics: Arc<ServerMetrics>,
     open: AtomicUsize,
+    connections_max: usize,
 }
 
 impl Running {
@@ -65,10 +66,11 @@ impl Running {
         tls: Option<ServerTls>,
         speaker: Arc<dyn Speaker>,
         metrics: Arc<ServerMetrics>,
+        connections_max: usize,
     ) -> Self {
         let (stop, stopped) = watch::channel(Stop::Run);
         let local_addr = listener.local_addr();
-        let acceptor = Arc::new(Acceptor { tls, speaker, metrics, open: AtomicUsize::new(0) });
+        let acceptor = Arc::new(Acceptor { tls, speaker, metrics, open: AtomicUsize::new(0), connections_max });
         tokio::spawn(accept(listener, acceptor, stopped));
         Self { local_addr, stop }
     }
@@ -109,9 +111,9 @@ async fn accept(listener: Listener, acceptor: Arc<Acceptor>, mut stop: watch::Re
                 continue;
             }
         };
-        if acceptor.open.fetch_add(1, Ordering::Relaxed) >= limits::CONNECTIONS_MAX {
+        if acceptor.open.fetch_add(1, Ordering::Relaxed) >= acceptor.connections_max {
             acceptor.open.fetch_sub(1, Ordering::Relaxed);
-            let text = format!("more than {} connections: a new one was closed", limits::CONNECTIONS_MAX);
+            let text = format!("more than {} connections: a new one was closed", acceptor.connections_max);
             acceptor.metrics.protocol_error("too_many_connections", &peer_text(peer), &text);
             continue;
         }
@@ -251,4 +253,60 @@ fn is_h2_fault(error: &hyper::Error) -> bool {
         && !error.is_closed()
         && !error.source().is_some_and(|source| source.is::<io::Error>() || source.to_string().contains("broken pipe"))
         && error.to_string().contains("http2")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::server::config::Transport;
+    use crate::testing::{count, eventually, host, settings};
+
+    /// Holds every connection until the server stops.
+    struct Holder;
+
+    impl Speaker for Holder {
+        fn grpc_only(&self) -> bool {
+            false
+        }
+
+        fn bounds(&self) -> Bounds {
+            let hour = Duration::from_secs(3600);
+            Bounds { idle: hour, head: hour, age: None, grace: hour }
+        }
+
+        fn serve(
+            self: Arc<Self>,
+            _: Stream,
+            _: Protocol,
+            _: Option<SocketAddr>,
+            _: watch::Receiver<Stop>,
+        ) -> BoxFuture<'static, End> {
+            Box::pin(async { End::Closed })
+        }
+    }
+
+    #[tokio::test]
+    async fn connections_over_the_limit_are_closed_and_places_come_free() {
+        let host = host();
+        let settings = settings(&host);
+        let listener = Listener::open("127.0.0.1:0", Transport::Tcp, &host, &settings).await.unwrap();
+        let metrics = Arc::new(ServerMetrics::new(&settings.telemetry, "http"));
+        let server = Running::start(listener, None, Arc::new(Holder), Arc::clone(&metrics), 2);
+        let connect = || TcpStream::connect(server.local_addr().unwrap());
+        let (first, _second) = (connect().await.unwrap(), connect().await.unwrap());
+        eventually(|| metrics.connections.get() == 2).await;
+        // Closed by the server; a reset is as good as an end.
+        let closed = connect().await.unwrap().read(&mut [0]).await;
+        assert!(!matches!(closed, Ok(1..)));
+        eventually(|| count(&host, "weir_server_protocol_errors", "too_many_connections") > 0.0).await;
+        drop(first);
+        eventually(|| metrics.connections.get() == 1).await;
+        let _third = connect().await.unwrap();
+        eventually(|| metrics.connections.get() == 2).await;
+        server.shutdown(Deadline::after(Duration::from_secs(1))).await;
+        assert_eq!(metrics.connections.get(), 0);
+    }
 }

@@ -114,7 +114,7 @@ impl GrpcServer {
         let listener = Listener::open(&config.endpoint, config.transport, host, &settings).await?;
         let metrics = Arc::new(ServerMetrics::new(&settings.telemetry, "grpc"));
         let service = Arc::new(Service::new(config, handler, auth, Arc::clone(&metrics)));
-        Ok(Self(Accepting::start(listener, tls, service, metrics)))
+        Ok(Self(Accepting::start(listener, tls, service, metrics, limits::CONNECTIONS_MAX)))
     }
 
     /// The address it listens on; `None` for Unix sockets.

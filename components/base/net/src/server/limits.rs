@@ -38,14 +38,15 @@ pub const KEEPALIVE_TIME: Duration = Duration::from_secs(2 * 60 * 60);
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// HTTP/2 window of a stream in bytes: what a peer may send of one body before it is read.
-pub const STREAM_WINDOW_BYTES: u32 = 2 << 20;
+pub const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 
 /// HTTP/2 window of a connection in bytes: what a peer may send in all before it is read. Bounds the bytes that are not on
 /// the byte account.
 pub const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
-/// Largest HTTP/2 frame accepted in bytes. A connection keeps a read buffer of about the largest frame it received.
-pub const FRAME_BYTES_MAX: u32 = 64 << 10;
+/// Largest HTTP/2 frame accepted in bytes. A connection keeps a read buffer of about the largest frame it received; clients
+/// that use large frames cost a third less than with 16 KiB (`examples/unary_floor.rs`).
+pub const FRAME_BYTES_MAX: u32 = 256 << 10;
 
 /// gRPC's limit of a message in bytes where `max_recv_msg_size_mib` is 0.
 pub const GRPC_MESSAGE_BYTES_MAX: usize = 4 << 20;

@@ -58,6 +58,7 @@ impl Dialer {
             Some(tls) => secure(socket, tls, self.target.host()).await?,
         };
         let first = stream.first_bytes();
+        stream.gather_writes();
         let handshake = self.http.handshake::<_, RopeBody>(TokioIo::new(stream));
         let (sender, connection) = handshake
             .await
