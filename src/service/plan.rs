@@ -283,7 +283,7 @@ impl config::Decode for NodeText {
 
 impl Default for NodeText {
     fn default() -> Self {
-        Self(Node::new(config::Value::Null, Origin::default()))
+        Self(Node::new(Value::Null, Origin::default()))
     }
 }
 
