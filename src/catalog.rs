@@ -17,6 +17,10 @@ pub fn factories() -> Vec<Factory> {
         exporter_file::factory(),
         exporter_nop::factory(),
         connector_forward::factory(),
+        extension_basicauth::factory(),
+        extension_bearertokenauth::factory(),
+        extension_headers_setter::factory(),
+        extension_health_check::factory(),
     ];
     factories.sort_by_key(|factory| (factory.kind, factory.type_name));
     factories
