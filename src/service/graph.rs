@@ -86,6 +86,9 @@ struct Node {
     shared: Shared,
 }
 
+/// Where an edge leads, and the gates that admission at it asks.
+type Target = (Arc<dyn Consumer>, Vec<Arc<Gate>>);
+
 /// Nodes and edges of a configuration.
 #[derive(Default)]
 pub struct Graph {
@@ -96,7 +99,7 @@ pub struct Graph {
     pipelines: Vec<(PipelineId, Vec<ComponentId>)>,
     extension_order: Vec<ComponentId>,
     /// What each edge shall lead to.
-    targets: BTreeMap<String, (Arc<dyn Consumer>, Vec<Arc<Gate>>)>,
+    targets: BTreeMap<String, Target>,
     /// Nodes that were not in the graph before.
     fresh: BTreeSet<NodeKey>,
     /// Where own traces find their tracer; the same one in the graph that follows.

@@ -205,7 +205,7 @@ pub fn catalog(feeds: &Feeds, seed: u64) -> Catalog {
         processor("dropping", dropping),
         processor("leaking", leaking),
         processor("refusing", move |batch| {
-            if refusals.fetch_add(1, Ordering::Relaxed) % 3 == 0 {
+            if refusals.fetch_add(1, Ordering::Relaxed).is_multiple_of(3) {
                 Err(DeliveryError::retryable("not now", batch))
             } else {
                 Ok(Some(batch))

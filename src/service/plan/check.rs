@@ -243,8 +243,7 @@ fn cycle(plan: &Plan, blocked: &[&PlannedPipeline]) -> ConfigError {
     let Some(start) = blocked.first() else { return ConfigError::new(codes::CYCLE, "cycle detected") };
     // Walk upstream inside the blocked set until a pipeline repeats: that part of the walk is a cycle.
     let mut walk: Vec<(&PlannedPipeline, Option<&ComponentId>)> = vec![(start, None)];
-    loop {
-        let Some((current, _)) = walk.last().copied() else { break };
+    while let Some((current, _)) = walk.last().copied() {
         let upstream = current.receivers.iter().find_map(|receiver| {
             let up = plan.feeding(&receiver.id).find(|up| blocked.iter().any(|b| b.id == up.id))?;
             plan.is_connector(&receiver.id).then_some((up, &receiver.id))
