@@ -5,6 +5,7 @@
 //! hold and refuse, connectors, exporters that fail for a while or for good. Batches are fed while the configuration is
 //! replaced by other random ones, then the service shuts down. Invariants: at every cut the difference is 0 (batches in
 //! flight are held); at the end nothing is held; a leaking component shows exactly what it lost.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 mod support;
 
