@@ -1,4 +1,5 @@
 //! Edges, fan-out, rows and outbox on a paused clock: nothing is lost, doubled, processed twice, or left unaccounted for.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
