@@ -110,3 +110,27 @@ async fn a_zstd_window_beyond_the_bound_is_refused() {
     let error = inflate(Algorithm::Zstd, packed, 64 << 20, &mut charge).await.unwrap_err();
     assert!(matches!(error, InflateError::Malformed(_)), "{error}");
 }
+
+/// What the one-call path must leave to the stream: several members (equal ones too), sizes that lie, bytes behind the end.
+#[tokio::test]
+async fn gzip_bodies_out_of_the_ordinary_are_read_as_streams() {
+    let member = compressed(Algorithm::Gzip, &text(5000)).await;
+    let account = ByteAccount::unlimited();
+    let unpack = async |input: Vec<u8>| {
+        let mut charge = account.try_charge(input.len()).unwrap();
+        inflate(Algorithm::Gzip, input, 1 << 20, &mut charge).await
+    };
+    let twice = [&member[..], &member[..]].concat();
+    assert_eq!(unpack(twice).await.unwrap(), [text(5000), text(5000)].concat());
+    let mut lying = member.clone();
+    let at = lying.len() - 4;
+    lying[at..].copy_from_slice(&4000_u32.to_le_bytes());
+    assert!(matches!(unpack(lying).await, Err(InflateError::Malformed(_))));
+    let mut damaged = member.clone();
+    damaged[40] ^= 0x55;
+    assert!(matches!(unpack(damaged).await, Err(InflateError::Malformed(_))));
+    let garbage = [&member[..], b"0123456789abcdef"].concat();
+    assert!(matches!(unpack(garbage).await, Err(InflateError::Malformed(_))));
+    assert_eq!(unpack(member.clone()).await.unwrap(), text(5000));
+    assert_eq!(account.held(), 0, "charges are given back on every way");
+}
