@@ -56,6 +56,7 @@ impl Consumer for Fanout {
                 batch.settle(Outcome::Delivered);
                 return Ok(Accepted::all());
             };
+            let whole = (batch.payload().clone(), Arc::clone(batch.context()));
             let mut calls: Vec<_> = others.iter().map(|(_, branch)| branch.consume(batch.copy())).collect();
             calls.push(last.1.consume(batch));
             let answers = join_all(calls).await;
@@ -63,6 +64,7 @@ impl Consumer for Fanout {
             let mut failed: Option<DeliveryError> = None;
             let mut failed_branches = 0_u64;
             let mut undelivered = None;
+            let mut parts_differ = false;
             for ((branch, _), answer) in targets.iter().zip(answers) {
                 match answer {
                     Ok(answer) => accepted = accepted.and(answer),
@@ -70,6 +72,7 @@ impl Consumer for Fanout {
                         if error.is_retryable() {
                             failed_branches |= 1 << branch;
                         }
+                        parts_differ |= error.is_retryable() && error.undelivered_items() < whole.0.items();
                         match (error.take_undelivered(), &undelivered) {
                             (Some(back), None) if error.is_retryable() => undelivered = Some(back),
                             // Another copy of the same items goes back already, or nobody will send this one again.
@@ -87,6 +90,11 @@ impl Consumer for Fanout {
                 (None, _) => Ok(accepted),
                 (Some(error), None) => Err(error),
                 (Some(error), Some(mut back)) => {
+                    // A branch that delivered part of it hands back the rest, which need not be what another one lacks: the
+                    // whole goes back then, rather twice to one than never to the other.
+                    if parts_differ {
+                        back.rewind(whole.0, whole.1);
+                    }
                     back.set_pending(self.id, failed_branches);
                     Err(error.with_undelivered(back))
                 }

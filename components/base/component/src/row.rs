@@ -91,22 +91,12 @@ impl Consumer for Row {
     }
 }
 
+type Original = (pdata::Payload, Arc<pdata::Context>);
+
 /// Puts back the telemetry as it came: a retry runs through the row again, and processing twice would hash a hash.
-/// Items that the row dropped come back with it, so they enter the books again as derived.
-fn restore(mut error: DeliveryError, original: Option<(pdata::Payload, Arc<pdata::Context>)>) -> DeliveryError {
+fn restore(mut error: DeliveryError, original: Option<Original>) -> DeliveryError {
     let Some((payload, context)) = original else { return error };
-    let Some(back) = error.take_undelivered() else { return error };
-    let pending = back.pending().clone();
-    let (_, _, mut stake) = back.into_parts();
-    let (items, known) = (payload.items(), stake.items());
-    if known < items {
-        let derived = stake.derive(items - known);
-        stake.merge(derived);
-    } else {
-        let excess = stake.split_front(known - items);
-        excess.settle(Outcome::Refused);
-    }
-    let mut batch = Batch::from_parts(payload, context, stake);
-    batch.restore_pending(pending);
-    error.with_undelivered(batch)
+    let Some(mut back) = error.take_undelivered() else { return error };
+    back.rewind(payload, context);
+    error.with_undelivered(back)
 }

@@ -350,7 +350,16 @@ impl Registry {
                     .series
                     .extend(observe().into_iter().map(|(labels, value)| (sorted(labels), Value::Number(value))));
             }
+            // While a replaced component drains, it and its successor observe under the same labels. The sort is stable and
+            // successors register later, so the last of equals is the successor's.
             reading.series.sort_by(|(a, _), (b, _)| a.cmp(b));
+            reading.series.dedup_by(|later, kept| {
+                let same = later.0 == kept.0;
+                if same {
+                    std::mem::swap(later, kept);
+                }
+                same
+            });
         }
         readings.retain(|reading| !reading.series.is_empty());
         readings
@@ -462,7 +471,14 @@ mod tests {
         let telemetry = Telemetry::detached();
         let observer = telemetry.gauge(SPANS, &[("q", "1")], || 7.0);
         assert_eq!(telemetry.registry().read()[0].series[0].1, Value::Number(7.0));
-        drop(observer);
+        let successor = telemetry.gauge(SPANS, &[("q", "1")], || 8.0);
+        let read = telemetry.registry().read();
+        assert_eq!(
+            read[0].series,
+            [(vec![("q".to_owned(), "1".to_owned())], Value::Number(8.0))],
+            "one series, the newer"
+        );
+        drop((observer, successor));
         assert!(telemetry.registry().read().is_empty());
     }
 }

@@ -252,3 +252,29 @@ async fn work_runs_to_its_end_when_the_client_goes_away() {
     assert_eq!(done.load(Ordering::SeqCst), 1);
     assert_eq!(component::run_to_end(async { panic!("a bug") as u32 }).await, None);
 }
+
+/// Delivers all but `left` items and hands those back, as an exporter does that had to split a batch.
+struct Partial(u64);
+
+impl Consumer for Partial {
+    fn consume(&self, mut batch: Batch) -> ConsumeFuture<'_> {
+        let delivered = batch.split_front_items(batch.items() - self.0);
+        delivered.settle(Outcome::Delivered);
+        Box::pin(async move { Err(DeliveryError::retryable("the rest was refused", batch)) })
+    }
+}
+
+#[tokio::test]
+async fn branches_that_lack_different_parts_get_the_whole_again() {
+    let account = account();
+    let fanout = Fanout::over(vec![Arc::new(Partial(1)), Arc::new(Partial(3))]);
+    let records: Vec<Segment> =
+        (0..4).map(|_| Segment::trusted(Bytes::from_static(&[0x0a, 0x04, 0x12, 0x02, 0x12, 0x00]), 1)).collect();
+    let payload = Payload::from_segments(Signal::Logs, records);
+    let batch = Batch::from_parts(payload, Arc::new(Context::default()), account.receive(4));
+    let mut error = fanout.consume(batch).await.unwrap_err();
+    let back = error.take_undelivered().unwrap();
+    assert_eq!((back.items(), back.stake().items()), (4, 4));
+    back.settle(Outcome::Refused);
+    assert_eq!((account.read().held, account.read().difference()), (0, 0));
+}

@@ -111,6 +111,20 @@ impl Batch {
         self.stake.merge(other.stake);
     }
 
+    /// Puts back telemetry and context as they were before something changed or delivered part of them, for a retry of the
+    /// whole. Items that come back without a stake enter the books as derived; excess stakes leave as refused.
+    pub fn rewind(&mut self, payload: Payload, context: Arc<Context>) {
+        let (items, known) = (payload.items(), self.stake.items());
+        if known < items {
+            let derived = self.stake.derive(items - known);
+            self.stake.merge(derived);
+        } else {
+            self.stake.split_front(known - items).settle(Outcome::Refused);
+        }
+        self.payload = payload;
+        self.context = context;
+    }
+
     /// The fan-out branches that still lack this batch, when it was handed back.
     #[must_use]
     pub fn pending(&self) -> &Pending {
