@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pdata::{Batch, Gate, Outcome};
+use pdata::{Batch, Gate};
 
 use crate::consumer::{Accepted, ConsumeFuture, Consumer};
 use crate::edge::Edge;
