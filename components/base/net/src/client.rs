@@ -5,7 +5,7 @@
 
 pub mod config;
 mod connect;
-mod cork;
+mod gather;
 pub mod error;
 pub mod grpc;
 mod headers;

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio_rustls::client::TlsStream;
 
-use crate::client::cork::Cork;
 use crate::client::error::{ConnectError, Phase, tls_hint};
+use crate::client::gather::{Gather, Sources};
 use crate::socket::Socket;
 use crate::tls::ClientTls;
 
@@ -89,7 +90,7 @@ pub(crate) struct ClientStream {
     inner: Inner,
     first: Vec<u8>,
     watcher: Option<oneshot::Sender<Vec<u8>>>,
-    cork: Option<Cork>,
+    gather: Option<Gather>,
 }
 
 #[derive(Debug)]
@@ -100,7 +101,7 @@ enum Inner {
 
 impl ClientStream {
     fn new(inner: Inner) -> Self {
-        Self { inner, first: Vec::new(), watcher: None, cork: None }
+        Self { inner, first: Vec::new(), watcher: None, gather: None }
     }
 
     pub(crate) fn plain(socket: Socket) -> Self {
@@ -122,14 +123,10 @@ impl ClientStream {
         receiver
     }
 
-    /// Gathers writes into larger segments; for HTTP/2 alone, see [`Cork`].
-    pub(crate) fn gather_writes(&mut self) {
-        self.cork = Some(Cork::default());
-    }
-
-    fn before_write(&mut self, bytes: usize) {
-        if let (Some(cork), Inner::Plain(socket)) = (&mut self.cork, &self.inner) {
-            cork.before_write(socket, bytes);
+    /// Gathers writes into larger ones, see [`Gather`]; for HTTP/2 without TLS, which makes records of its own.
+    pub(crate) fn gather_writes(&mut self, sources: Arc<Sources>) {
+        if matches!(self.inner, Inner::Plain(_)) {
+            self.gather = Some(Gather::new(sources));
         }
     }
 
@@ -162,12 +159,8 @@ impl AsyncRead for ClientStream {
 }
 
 impl AsyncWrite for ClientStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.before_write(buf.len());
-        match &mut self.inner {
-            Inner::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Inner::Tls(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
-        }
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[io::IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -175,10 +168,11 @@ impl AsyncWrite for ClientStream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.before_write(bufs.iter().map(|buf| buf.len()).sum());
-        match &mut self.inner {
-            Inner::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Inner::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
+        let this = &mut *self;
+        match (&mut this.inner, &mut this.gather) {
+            (Inner::Plain(stream), Some(gather)) => gather.poll_take(Pin::new(stream), cx, bufs),
+            (Inner::Plain(stream), None) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            (Inner::Tls(stream), _) => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -188,19 +182,23 @@ impl AsyncWrite for ClientStream {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if let (Some(cork), Inner::Plain(socket)) = (&mut this.cork, &this.inner) {
-            cork.at_flush(socket);
-        }
-        match &mut self.inner {
-            Inner::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Inner::Tls(stream) => Pin::new(&mut **stream).poll_flush(cx),
+        match (&mut this.inner, &mut this.gather) {
+            (Inner::Plain(stream), Some(gather)) => gather.poll_flush(Pin::new(stream), cx),
+            (Inner::Plain(stream), None) => Pin::new(stream).poll_flush(cx),
+            (Inner::Tls(stream), _) => Pin::new(&mut **stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.inner {
-            Inner::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Inner::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
+        let this = &mut *self;
+        match (&mut this.inner, &mut this.gather) {
+            (Inner::Plain(stream), gather) => {
+                if let Some(gather) = gather {
+                    ready!(gather.poll_write_out(Pin::new(&mut *stream), cx))?;
+                }
+                Pin::new(stream).poll_shutdown(cx)
+            }
+            (Inner::Tls(stream), _) => Pin::new(&mut **stream).poll_shutdown(cx),
         }
     }
 }

@@ -25,6 +25,7 @@ use pdata::Context;
 use crate::client::ClientSettings;
 use crate::client::config::GrpcClientConfig;
 use crate::client::error::{CallError, Phase};
+use crate::client::gather::Sources;
 use crate::client::headers::{authorize, client_auth, configured};
 use crate::client::rope::{Rope, RopeBody};
 use crate::compression::{Algorithm, deflate};
@@ -63,6 +64,8 @@ pub struct GrpcChannel {
     headers: HeaderMap,
     compression: Option<Algorithm>,
     auth: RwLock<Option<Arc<dyn ClientAuth>>>,
+    /// Buffers of calls under way.
+    sources: Arc<Sources>,
     balancer: Arc<Balancer>,
 }
 
@@ -132,6 +135,7 @@ impl GrpcChannel {
         for (name, value) in configured(&config.headers) {
             headers.insert(name, value);
         }
+        let sources = Arc::new(Sources::default());
         let scheme = if tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
         let policy = if config.balancer_name == "pick_first" { Policy::PickFirst } else { Policy::RoundRobin };
         Ok(Arc::new(Self {
@@ -142,7 +146,8 @@ impl GrpcChannel {
             headers,
             compression: compression.map(|(_, algorithm)| algorithm),
             auth: RwLock::new(None),
-            balancer: Balancer::new(Dialer { target, tls, http }, policy),
+            balancer: Balancer::new(Dialer { target, tls, http, sources: Arc::clone(&sources) }, policy),
+            sources,
         }))
     }
 
@@ -190,15 +195,18 @@ impl GrpcChannel {
         let auth = self.auth.read().clone();
         authorize(auth.as_ref(), context, &mut headers)?;
         progress.set(Phase::Send);
-        let rope = match self.compression {
-            None => Rope::framed(false, message),
+        let packed;
+        let (is_compressed, parts) = match self.compression {
+            None => (false, message),
             Some(algorithm) => {
-                let packed = deflate(algorithm, None, message).await.map_err(|error| {
+                packed = [Bytes::from(deflate(algorithm, None, message).await.map_err(|error| {
                     CallError::transport(Phase::Send, format!("cannot compress the request: {error}"))
-                })?;
-                Rope::framed(true, &[Bytes::from(packed)])
+                })?)];
+                (true, &packed[..])
             }
         };
+        let _listed = self.sources.list(parts);
+        let rope = Rope::framed(is_compressed, parts);
         let sent_bytes = bytes::Buf::remaining(&rope) - 5;
         let mut uri = http::uri::Parts::default();
         uri.scheme = Some(self.scheme.clone());

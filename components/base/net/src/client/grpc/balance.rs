@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::client::connect::{Address, CONNECT_TIMEOUT, ClientStream, dial, secure};
 use crate::client::error::{ConnectError, Phase, not_h2};
+use crate::client::gather::Sources;
 use crate::client::grpc::target::{Place, Target};
 use crate::client::rope::RopeBody;
 use crate::tls::ClientTls;
@@ -43,6 +44,7 @@ pub(super) struct Dialer {
     pub(super) target: Target,
     pub(super) tls: Option<ClientTls>,
     pub(super) http: http2::Builder<TokioExecutor>,
+    pub(super) sources: Arc<Sources>,
 }
 
 impl Dialer {
@@ -58,7 +60,7 @@ impl Dialer {
             Some(tls) => secure(socket, tls, self.target.host()).await?,
         };
         let first = stream.first_bytes();
-        stream.gather_writes();
+        stream.gather_writes(Arc::clone(&self.sources));
         let handshake = self.http.handshake::<_, RopeBody>(TokioIo::new(stream));
         let (sender, connection) = handshake
             .await
