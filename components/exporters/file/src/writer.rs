@@ -3,9 +3,11 @@
 //! Invariant: the file's content followed by the buffer is a sequence of whole messages, whatever writes failed in
 //! between, because what was not written stays at the front of the buffer.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::rotation::Rotator;
 
@@ -30,29 +32,62 @@ pub struct Writer {
     /// Bytes in the file.
     written: u64,
     rotator: Option<Rotator>,
+    _noted: Noted,
 }
 
+/// Always in append mode: during a reload two writers may be at work on one file, and neither may write over the other.
 fn open(path: &Path, existing: Existing) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    match existing {
-        Existing::Truncate => options.write(true).truncate(true),
-        Existing::Append => options.append(true),
-    };
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
-    options.create(true).open(path)
+    let file = options.append(true).create(true).open(path)?;
+    if existing == Existing::Truncate && file.metadata()?.is_file() {
+        file.set_len(0)?;
+    }
+    Ok(file)
+}
+
+/// Paths that this process writes to, with the number of writers.
+static WRITTEN: Mutex<BTreeMap<PathBuf, usize>> = Mutex::new(BTreeMap::new());
+
+/// A path noted in [`WRITTEN`].
+#[derive(Debug)]
+struct Noted(PathBuf);
+
+impl Noted {
+    /// Notes `path`. Whether another writer has it too.
+    fn new(path: &Path) -> (Self, bool) {
+        let mut written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let writers = written.entry(path.to_owned()).or_default();
+        *writers += 1;
+        (Self(path.to_owned()), *writers > 1)
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        let mut written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(writers) = written.get_mut(&self.0) {
+            *writers -= 1;
+            if *writers == 0 {
+                written.remove(&self.0);
+            }
+        }
+    }
 }
 
 impl Writer {
-    /// Opens `path`, creating it with mode 0644 if need be. A rotated file is continued.
+    /// Opens `path`, creating it with mode 0644 if need be. A rotated file is continued, and so is one that another writer
+    /// of this process has not closed yet (a reload replaces an exporter that still drains).
     ///
     /// # Errors
     /// Why it cannot be opened.
     pub fn open(path: PathBuf, existing: Existing, rotator: Option<Rotator>) -> io::Result<Self> {
-        let existing = if rotator.is_some() { Existing::Append } else { existing };
+        let (noted, is_shared) = Noted::new(&path);
+        let existing = if rotator.is_some() || is_shared { Existing::Append } else { existing };
         let file = open(&path, existing)?;
         let written = file.metadata()?.len();
-        Ok(Self { path, file, buffer: Vec::new(), written, rotator })
+        Ok(Self { path, file, buffer: Vec::new(), written, rotator, _noted: noted })
     }
 
     /// Takes a message.
@@ -131,6 +166,26 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_successor_neither_empties_nor_overwrites_what_its_predecessor_still_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let open = || Writer::open(path.clone(), Existing::Truncate, None).unwrap();
+        let mut old = open();
+        old.put(b"one\n").unwrap();
+        old.flush().unwrap();
+        old.put(b"two\n").unwrap();
+        let mut new = open();
+        new.put(b"three\n").unwrap();
+        new.flush().unwrap();
+        old.flush().unwrap();
+        drop(old);
+        assert_eq!(std::fs::read(&path).unwrap(), b"one\nthree\ntwo\n");
+        drop(new);
+        let _emptied = open();
+        assert_eq!(std::fs::read(&path).unwrap(), b"", "nobody else writes: emptied as configured");
+    }
 
     #[test]
     fn messages_reach_the_file_in_order_at_flush_or_when_the_buffer_is_full() {
