@@ -120,24 +120,22 @@ impl Service {
     /// # Errors
     /// [`ServiceError`]; nothing runs then.
     pub async fn start(options: ServiceOptions, catalog: Arc<Catalog>, env: &dyn Env) -> Result<Self, ServiceError> {
-        let cap = options.account_bytes_max.unwrap_or_else(|| default_cap(component::memory::Probe::default().total_bytes().ok()));
+        let cap = options
+            .account_bytes_max
+            .unwrap_or_else(|| default_cap(component::memory::Probe::default().total_bytes().ok()));
         let ledger = Ledger::new();
         let registry = Registry::new(Level::Normal);
         let (host, fatal) = Host::new(ByteAccount::new(cap), Arc::clone(&ledger), Arc::clone(&registry));
         let mut old = Graph::default();
         let (_loaded, plan, mut graph) = prepare(&options, env, &catalog, &host, &old)?;
-        let telemetry = telemetry::OwnTelemetry::start(
-            &plan.telemetry,
-            options.log.clone(),
-            &host,
-            Arc::clone(graph.spans()),
-        )
-        .await?;
+        let telemetry =
+            telemetry::OwnTelemetry::start(&plan.telemetry, options.log.clone(), &host, Arc::clone(graph.spans()))
+                .await?;
         for warning in &plan.warnings {
             tracing::warn!(code = warning.code, "{warning}");
         }
         host.set_extensions(graph.extensions());
-        graph.start(&host).await?;
+        graph.start(&host, &old).await?;
         let _nothing_before = graph.connect();
         telemetry.show_edges(graph.edges());
         std::mem::swap(&mut old, &mut graph);
@@ -193,17 +191,17 @@ impl Service {
         let kept = graph.keys().count() - created;
         let extensions = graph.extensions();
         self.host.set_extensions(self.graph.extensions().into_iter().chain(extensions.clone()).collect());
-        self.host.listeners().hold();
-        if let Err(error) = graph.start(&self.host).await {
+        self.host.listeners().hold(self.graph.replaced_by(&graph));
+        if let Err(error) = graph.start(&self.host, &self.graph).await {
             self.host.set_extensions(self.graph.extensions());
-            self.host.listeners().release();
+            self.host.listeners().release(false);
             return Err(error.into());
         }
         let replaced = graph.connect();
         self.telemetry.show_edges(graph.edges());
         let old = std::mem::replace(&mut self.graph, graph);
         let stopped = old.stop(&self.graph, replaced, deadline, &self.host).await;
-        self.host.listeners().release();
+        self.host.listeners().release(true);
         self.host.set_extensions(extensions);
         self.telemetry.commit(staged, &plan.telemetry, deadline).await;
         self.plan = plan;

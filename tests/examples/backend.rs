@@ -48,7 +48,11 @@ pub struct Backend {
 impl Backend {
     /// Starts listening.
     pub async fn start(protocol: Protocol) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        Self::on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(), protocol)
+    }
+
+    /// Starts serving a listener.
+    pub fn on(listener: TcpListener, protocol: Protocol) -> Self {
         let backend = Self { address: listener.local_addr().unwrap(), arrived: Arc::default() };
         let arrived = Arc::clone(&backend.arrived);
         tokio::spawn(async move {

@@ -21,12 +21,18 @@ pub struct StopReport {
     pub problems: Vec<(String, String)>,
 }
 
-pub(super) async fn stop_node(key: &NodeKey, node: &Node, deadline: Deadline, host: &Host) -> Option<String> {
-    host.report_health(key.to_string(), Health::Stopping);
+/// Stops `node`. Health is told to `host`, unless another node of that key is the one it tells of.
+pub(super) async fn stop_node(key: &NodeKey, node: &Node, deadline: Deadline, host: Option<&Host>) -> Option<String> {
+    let tell = |health| {
+        if let Some(host) = host {
+            host.report_health(key.to_string(), health);
+        }
+    };
+    tell(Health::Stopping);
     // A component that ignores its deadline must not hold up the others for ever.
     let stopped =
         Deadline::after(deadline.remaining() + GRACE).bound(node.instance.component().shutdown(deadline)).await;
-    host.report_health(key.to_string(), Health::Stopped);
+    tell(Health::Stopped);
     match stopped {
         Some(Ok(())) => None,
         Some(Err(error)) => Some(error.to_string()),
@@ -64,7 +70,7 @@ impl Graph {
                 _ => upstream,
             };
             let Some(node) = self.nodes.get(key) else { continue };
-            if let Some(problem) = stop_node(key, node, until, host).await {
+            if let Some(problem) = stop_node(key, node, until, (!successor.nodes.contains_key(key)).then_some(host)).await {
                 tracing::warn!(component = %key, problem, "did not stop cleanly");
                 report.problems.push((key.to_string(), problem));
             }

@@ -53,9 +53,10 @@ impl Listener {
         }
         let parsed = HostPort::parse(endpoint)
             .map_err(|error| StartError::new(&settings.id, attempted(), io::Error::other(error)))?;
+        let owner = owner(settings);
         let mut last = None;
         for address in addresses(&parsed, transport).await.map_err(fail)? {
-            match host.listeners().listen(address) {
+            match host.listeners().listen(address, &owner) {
                 Ok(shared) => {
                     // The duplicate shares the socket; accepting on both is fine.
                     let own = shared.try_clone().and_then(|own| {
@@ -92,6 +93,14 @@ impl Listener {
             }
             Kind::Unix(listener, _) => Ok((Socket::Unix(listener.accept().await?.0), None)),
         }
+    }
+}
+
+/// By what a reload knows whose socket it is: kind and ID, as the component's metrics are labelled.
+fn owner(settings: &ServerSettings) -> String {
+    match settings.telemetry.labels(&[]).first() {
+        Some((kind, id)) => format!("{kind} {id}"),
+        None => settings.id.to_string(),
     }
 }
 
