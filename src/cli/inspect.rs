@@ -9,9 +9,8 @@ use pdata::{ByteAccount, Ledger};
 use super::{ConfigArgs, ConfigMode, DataFormat, ErrorFormat, Failure};
 use crate::catalog::Catalog;
 use crate::gates::{GATES, Stage};
-use crate::service::graph::Graph;
+use crate::service::graph::{Graph, redact};
 use crate::service::prepare;
-use crate::service::telemetry::TelemetryConfig;
 
 /// Checks a configuration as a start would.
 pub(super) fn validate(args: &ConfigArgs, format: ErrorFormat) -> Result<(), Failure> {
@@ -43,7 +42,7 @@ pub(super) fn print_config(
         .map_err(|errors| Failure::Config(Box::new(errors), ErrorFormat::Text))?;
     let root = match mode {
         ConfigMode::Unredacted => loaded.root,
-        ConfigMode::Redacted => redact(loaded.root),
+        ConfigMode::Redacted => redact(loaded.root, &Catalog::default()),
     };
     match (format, origin) {
         (DataFormat::Yaml, true) => Ok(print::to_yaml_with_origins(&root)),
@@ -51,32 +50,6 @@ pub(super) fn print_config(
         (DataFormat::Json, false) => Ok(print::to_json(&root)),
         (DataFormat::Json, true) => Err(Failure::Usage("--origin is shown in YAML only, as comments".to_owned())),
     }
-}
-
-/// Hides secrets by the schema of each component; in blocks of unknown components by the names of keys.
-fn redact(mut root: Node) -> Node {
-    let catalog = Catalog::default();
-    let Value::Map(sections) = &mut root.value else { return root };
-    for (section, node) in sections {
-        let kind = [Kind::Receiver, Kind::Processor, Kind::Exporter, Kind::Connector, Kind::Extension]
-            .into_iter()
-            .find(|kind| kind.section() == &*section.text);
-        let (Some(kind), Value::Map(components)) = (kind, &mut node.value) else {
-            let telemetry =
-                node.get("telemetry").map(|node| <TelemetryConfig as config::Decode>::schema().redact(node));
-            *node = config::Schema::Any.redact(node);
-            if let (Some(telemetry), "service") = (telemetry, &*section.text) {
-                *node.get_path_mut_or_insert(&["telemetry"]) = telemetry;
-            }
-            continue;
-        };
-        for (key, component) in components {
-            let type_name = key.text.split('/').next().unwrap_or_default().trim();
-            let schema = catalog.find(kind, type_name).map_or(config::Schema::Any, component::Factory::schema);
-            *component = schema.redact(component);
-        }
-    }
-    root
 }
 
 /// The components in this binary, in the Collector's form.
@@ -150,7 +123,8 @@ mod tests {
         let yaml = "service:\n  telemetry:\n    metrics:\n      readers:\n        - periodic:\n            exporter:\n              \
                     otlp: {endpoint: 'http://a', headers: [{name: k, value: hunter2}], headers_list: k=hunter2}\n";
         let source = config::Source::new("a.yaml", yaml);
-        let printed = print::to_yaml(&redact(config::parse(&source, &config::Limits::default()).unwrap()));
+        let printed =
+            print::to_yaml(&redact(config::parse(&source, &config::Limits::default()).unwrap(), &Catalog::default()));
         assert!(printed.contains("http://a") && !printed.contains("hunter2"), "{printed}");
     }
 }

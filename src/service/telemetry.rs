@@ -174,6 +174,7 @@ impl OwnTelemetry {
         let Staged { resource, logs, pages, pushers, spans } = staged;
         logs.install();
         self.host.registry().set_level(config.metrics.level.into());
+        self.host.set_trace_headers(config.traces.trace_headers());
         self.pages.extend(pages);
         let mut kept = Vec::new();
         for rendering in renderings(config, &resource) {

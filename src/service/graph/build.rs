@@ -13,6 +13,7 @@ use component::{
 use config::{ConfigError, Errors, Node as ConfigNode, codes};
 use pdata::{Batch, Gate, Signal};
 
+use super::layout::layout;
 use super::{Graph, Identity, Instance, Node, NodeKey};
 use crate::catalog::Catalog;
 use crate::service::head::Head;
@@ -82,7 +83,8 @@ impl Graph {
         for receiver in receivers {
             builder.receiver(receiver);
         }
-        let Builder { new, errors, .. } = builder;
+        let Builder { mut new, errors, .. } = builder;
+        new.layout = Arc::new(layout(plan, root, catalog, &new));
         if errors.has_errors() { Err(errors) } else { Ok(new) }
     }
 }
@@ -180,13 +182,13 @@ impl<'a> Builder<'a> {
     }
 
     fn edge(&mut self, name: String, target: Arc<dyn Consumer>, gates: Vec<Arc<Gate>>) -> Edge {
-        let known = self.new.edges.get(&name).or_else(|| self.old.edges.get(&name)).cloned();
-        let edge = known.unwrap_or_else(|| {
-            let edge = Edge::new(name.as_str(), Arc::clone(&target), Arc::clone(self.host.account()));
-            // Receivers start before the edges are connected.
-            edge.set_gates(gates.clone());
-            edge
-        });
+        let edge = self
+            .new
+            .edges
+            .get(&name)
+            .or_else(|| self.old.edges.get(&name))
+            .cloned()
+            .unwrap_or_else(|| Edge::new(name.as_str(), Arc::clone(&target), Arc::clone(self.host.account())));
         self.new.edges.insert(name.clone(), edge.clone());
         self.new.targets.insert(name, (target, gates));
         edge
@@ -239,11 +241,13 @@ impl<'a> Builder<'a> {
             if !row.is_empty() {
                 next = Arc::new(Row::new(row.clone(), out.clone()));
             }
-            // Named after the processor alone: a reload may keep it while what stands behind it changes.
-            let name = format!("{id}: {} ->", processor.id);
-            let onward: Arc<dyn Consumer> = if row.is_empty() { Arc::new(out.clone()) } else { Arc::clone(&next) };
-            let behind = self.edge(name.clone(), onward, Vec::new());
-            let (signal, given) = (id.signal, behind);
+            // The edge behind this processor: for stateful ones always, for synchronous ones at the end of their row.
+            let behind = if row.is_empty() {
+                out.clone()
+            } else {
+                self.edge(format!("{id}: {} ->", processor.id), Arc::clone(&next), Vec::new())
+            };
+            let (signal, given) = (id.signal, behind.clone());
             let key = NodeKey::Processor(id.clone(), processor.id.clone());
             let place = id.to_string();
             let instance = self.node(key, Kind::Processor, &processor.id, &place, |factory, component, settings| {
@@ -259,9 +263,6 @@ impl<'a> Builder<'a> {
                 Some(Instance::Process(process)) => {
                     gates.extend(process.gate());
                     row.insert(0, process);
-                    // Rows hand on by themselves.
-                    self.new.edges.remove(&name);
-                    self.new.targets.remove(&name);
                     // Not behind a stateful processor: only what runs in line protects the receiver.
                 }
                 Some(Instance::Stage(stage)) => {

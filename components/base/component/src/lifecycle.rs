@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::mem::discriminant;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use pdata::{ByteAccount, Ledger};
 use tokio::sync::{mpsc, watch};
@@ -95,6 +97,60 @@ pub enum Health {
     Stopped,
 }
 
+/// How a component is doing, and since when it is doing like that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthReport {
+    /// How.
+    pub health: Health,
+    /// Since when; another text about the same kind of trouble does not change it.
+    pub since: SystemTime,
+    /// The same time for measuring.
+    pub since_instant: Instant,
+}
+
+impl HealthReport {
+    fn now(health: Health) -> Self {
+        Self { health, since: SystemTime::now(), since_instant: Instant::now() }
+    }
+}
+
+/// Which components run where, for health endpoints.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The components of each pipeline, by the pipeline's ID.
+    pub pipelines: BTreeMap<String, Vec<Part>>,
+    /// Extensions in the order of starting.
+    pub extensions: Vec<Part>,
+    /// The configuration without its secrets, as JSON.
+    pub config_json: String,
+}
+
+/// A component in a [`Layout`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// `receiver`, `processor`, …
+    pub kind: &'static str,
+    /// Its component ID.
+    pub id: String,
+    /// Under which name its health is reported.
+    pub health_name: String,
+}
+
+/// Which headers of a request carry its trace. Of two that are valid, the last one counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum TraceHeaders {
+    /// `traceparent` (W3C).
+    #[default]
+    W3c,
+    /// `b3`, or the `x-b3-…` headers.
+    B3,
+    /// `traceparent`, then B3's.
+    W3cThenB3,
+    /// B3's, then `traceparent`.
+    B3ThenW3c,
+}
+
 /// State of the service as a whole, for health endpoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
@@ -113,7 +169,10 @@ pub struct Host(Arc<HostInner>);
 
 struct HostInner {
     extensions: RwLock<BTreeMap<ComponentId, Arc<dyn Extension>>>,
-    health: RwLock<BTreeMap<String, Health>>,
+    health: RwLock<BTreeMap<String, HealthReport>>,
+    layout: RwLock<Arc<Layout>>,
+    /// A [`TraceHeaders`].
+    trace_headers: AtomicU8,
     phase: watch::Sender<Phase>,
     listeners: Listeners,
     account: Arc<ByteAccount>,
@@ -140,6 +199,8 @@ impl Host {
         let inner = HostInner {
             extensions: RwLock::default(),
             health: RwLock::default(),
+            layout: RwLock::default(),
+            trace_headers: AtomicU8::new(TraceHeaders::default() as u8),
             phase: watch::Sender::new(Phase::Starting),
             listeners: Listeners::default(),
             account,
@@ -185,15 +246,50 @@ impl Host {
         &self.0.registry
     }
 
-    /// Notes how `component` (`exporter otlp/eu`) is doing.
+    /// Notes how `component` is doing. Names are those of [`Part::health_name`].
     pub fn report_health(&self, component: impl Into<String>, health: Health) {
-        self.0.health.write().unwrap_or_else(PoisonError::into_inner).insert(component.into(), health);
+        let mut reports = self.0.health.write().unwrap_or_else(PoisonError::into_inner);
+        let report = reports.entry(component.into()).or_insert_with(|| HealthReport::now(Health::default()));
+        if discriminant(&report.health) == discriminant(&health) {
+            report.health = health;
+        } else {
+            *report = HealthReport::now(health);
+        }
     }
 
     /// How every component is doing.
     #[must_use]
     pub fn health(&self) -> BTreeMap<String, Health> {
+        self.health_reports().into_iter().map(|(component, report)| (component, report.health)).collect()
+    }
+
+    /// How every component is doing, and since when.
+    #[must_use]
+    pub fn health_reports(&self) -> BTreeMap<String, HealthReport> {
         self.0.health.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Which components run where; empty until the service has started.
+    #[must_use]
+    pub fn layout(&self) -> Arc<Layout> {
+        Arc::clone(&self.0.layout.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Sets which components run where. For the service.
+    pub fn set_layout(&self, layout: Arc<Layout>) {
+        *self.0.layout.write().unwrap_or_else(PoisonError::into_inner) = layout;
+    }
+
+    /// Which headers of requests carry their trace.
+    #[must_use]
+    pub fn trace_headers(&self) -> TraceHeaders {
+        let all = [TraceHeaders::W3c, TraceHeaders::B3, TraceHeaders::W3cThenB3, TraceHeaders::B3ThenW3c];
+        all.get(usize::from(self.0.trace_headers.load(Ordering::Relaxed))).copied().unwrap_or_default()
+    }
+
+    /// Sets which headers of requests carry their trace. For the service.
+    pub fn set_trace_headers(&self, headers: TraceHeaders) {
+        self.0.trace_headers.store(headers as u8, Ordering::Relaxed);
     }
 
     /// Follows the service's phase.

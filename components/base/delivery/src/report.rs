@@ -94,7 +94,7 @@ impl Report {
 
     fn health(&self, health: Health) {
         if let Some(host) = self.host.get() {
-            host.report_health(format!("exporter {} {}", self.exporter, self.signal), health);
+            host.report_health(format!("exporter `{}` for {}", self.exporter, self.signal), health);
         }
     }
 

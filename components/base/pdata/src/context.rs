@@ -120,7 +120,7 @@ impl AuthData {
     }
 }
 
-/// W3C trace context of a request (<https://www.w3.org/TR/trace-context/>).
+/// Trace context of a request, as W3C defines it (<https://www.w3.org/TR/trace-context/>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     /// 16 bytes, not all zero.
@@ -147,7 +147,42 @@ impl TraceContext {
         let mut flag_bits = [0; 1];
         parse_hex(flags, &mut flag_bits)?;
         context.sampled = flag_bits[0] & 1 == 1;
-        (context.trace_id != [0; 16] && context.span_id != [0; 8]).then_some(context)
+        context.valid()
+    }
+
+    /// Reads a `b3` header: `trace-span[-sampling[-parent]]`. `None` if it carries no trace, as a mere sampling decision.
+    /// Where nothing is said about sampling, the trace is taken for recorded.
+    /// Source: <https://github.com/openzipkin/b3-propagation>.
+    #[must_use]
+    pub fn parse_b3(b3: &str) -> Option<Self> {
+        let mut parts = b3.trim().split('-');
+        let (trace, span) = (parts.next()?, parts.next()?);
+        let (sampled, parent) = (parts.next(), parts.next());
+        if parts.next().is_some() || parent.is_some_and(|parent| parse_hex(parent, &mut [0; 8]).is_none()) {
+            return None;
+        }
+        let flags = sampled.filter(|sampled| *sampled == "d").map(|_| "1");
+        Self::parse_b3_parts(trace, span, sampled.filter(|sampled| *sampled != "d"), flags)
+    }
+
+    /// Reads the values of `x-b3-traceid`, `x-b3-spanid`, `x-b3-sampled` and `x-b3-flags`. As [`TraceContext::parse_b3`].
+    #[must_use]
+    pub fn parse_b3_parts(trace: &str, span: &str, sampled: Option<&str>, flags: Option<&str>) -> Option<Self> {
+        let is_sampled = match sampled {
+            None | Some("1" | "true") => true,
+            Some("0" | "false") => false,
+            Some(_) => return None,
+        };
+        let mut context = Self { trace_id: [0; 16], span_id: [0; 8], sampled: is_sampled || flags == Some("1") };
+        // Short trace IDs are the right half of long ones.
+        let half = if trace.len() == 16 { context.trace_id.get_mut(8..)? } else { context.trace_id.get_mut(..)? };
+        parse_hex(trace, half)?;
+        parse_hex(span, &mut context.span_id)?;
+        context.valid()
+    }
+
+    fn valid(self) -> Option<Self> {
+        (self.trace_id != [0; 16] && self.span_id != [0; 8]).then_some(self)
     }
 }
 
@@ -186,6 +221,41 @@ mod tests {
         ] {
             assert_eq!(TraceContext::parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn b3_is_read_in_both_forms_and_bad_ones_are_not() {
+        let (trace, span) = ("80f198ee56343ba864fe8b2a57d3eff7", "e457b5a2e4d86bd1");
+        for (b3, sampled) in [
+            (format!("{trace}-{span}-1-05e3ac9a4f6e3b90"), true),
+            (format!("{trace}-{span}-0"), false),
+            (format!("{trace}-{span}-d"), true),
+            (format!("{trace}-{span}"), true),
+        ] {
+            let context = TraceContext::parse_b3(&b3).unwrap();
+            assert_eq!((context.trace_id[0], context.span_id[0], context.sampled), (0x80, 0xe4, sampled), "{b3}");
+        }
+        let short = TraceContext::parse_b3(&format!("{span}-{span}-1")).unwrap();
+        assert_eq!((short.trace_id[7], short.trace_id[8]), (0, 0xe4));
+        for bad in [
+            "",
+            "0",
+            "1",
+            "a-b",
+            &format!("{trace}-{span}-2"),
+            &format!("{trace}-{span}-1-xx"),
+            &format!("{trace}-{span}-1-{span}-"),
+            &format!("{:032}-{span}-1", 0),
+            &format!("{trace}-{:016}-1", 0),
+            &format!("{trace}0-{span}-1"),
+        ] {
+            assert_eq!(TraceContext::parse_b3(bad), None, "{bad}");
+        }
+        let sampled = |sampled, flags| TraceContext::parse_b3_parts(trace, span, sampled, flags).map(|c| c.sampled);
+        assert_eq!(sampled(None, None), Some(true));
+        assert_eq!(sampled(Some("0"), None), Some(false));
+        assert_eq!(sampled(Some("0"), Some("1")), Some(true), "debug");
+        assert_eq!(sampled(Some("maybe"), None), None);
     }
 
     #[test]

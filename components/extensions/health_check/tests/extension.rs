@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use component::factory::Create;
-use component::lifecycle::Phase;
-use component::{ComponentId, Deadline, Extension, Kind};
+use component::lifecycle::{Layout, Part, Phase};
+use component::{ComponentId, Deadline, Extension, Health, Kind};
 use config::{Errors, Limits, Source};
 use extension_health_check::{HealthCheckConfig, factory};
-use http_body_util::{BodyExt, Empty};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::json;
 use testkit::{Subject, World};
 
 fn create(world: &World, yaml: &str) -> Arc<dyn Extension> {
@@ -88,12 +89,126 @@ async fn path_and_texts_can_be_chosen() {
     extension.shutdown(Deadline::after(Duration::from_secs(5))).await.unwrap();
 }
 
+/// A service with one pipeline, whose exporter is `exporter`.
+fn lay_out(world: &World) {
+    let part = |kind, health_name: &str| Part { kind, id: "a/b".to_owned(), health_name: health_name.to_owned() };
+    let layout = Layout {
+        pipelines: [("traces/x".to_owned(), vec![part("receiver", "in"), part("exporter", "out")])].into(),
+        extensions: vec![part("extension", "extension")],
+        config_json: r#"{"exporters":{"a":{"token":"[REDACTED]"}}}"#.to_owned(),
+    };
+    world.host.set_layout(Arc::new(layout));
+    for name in ["in", "out", "extension"] {
+        world.host.report_health(name, Health::Ok);
+    }
+}
+
+#[tokio::test]
+async fn the_second_version_tells_pipelines_and_components() {
+    let (world, port) = (World::new(), free_port().await);
+    let yaml = format!(
+        "{{use_v2: true, component_health: {{include_permanent_errors: true}}, \
+         http: {{endpoint: '127.0.0.1:{port}', config: {{enabled: true}}, status: {{include_attributes: true}}}}}}"
+    );
+    let extension = create(&world, &yaml);
+    extension.start(&world.host).await.unwrap();
+    let status = async |query: &str| {
+        let (code, kind, body) = get(port, "GET", &format!("/status{query}")).await;
+        assert_eq!(kind, "application/json");
+        (code, serde_json::from_str::<serde_json::Value>(&body).unwrap())
+    };
+    let (code, body) = status("?verbose").await;
+    assert_eq!((code, &body["status"], &body["healthy"]), (503, &json!("StatusStarting"), &json!(false)));
+    assert_eq!(get(port, "GET", "/config").await.0, 503);
+    assert_eq!(status("?pipeline=traces/x").await.0, 503);
+
+    lay_out(&world);
+    world.host.set_phase(Phase::Running);
+    let (code, body) = status("").await;
+    assert_eq!((code, &body["status"], &body["healthy"]), (200, &json!("StatusOK"), &json!(true)));
+    assert!(body["start_time"].as_str().unwrap().starts_with("20") && body.get("components").is_none(), "{body}");
+    assert_eq!(get(port, "GET", "/config").await.2, r#"{"exporters":{"a":{"token":"[REDACTED]"}}}"#);
+
+    world.host.report_health("out", Health::Recoverable("away".to_owned()));
+    let (code, body) = status("?verbose").await;
+    assert_eq!((code, &body["status"], &body["error"]), (200, &json!("StatusRecoverableError"), &json!("away")));
+    let components = &body["components"]["pipeline:traces/x"]["components"];
+    assert_eq!(components["receiver:a/b"]["status"], json!("StatusOK"));
+    assert_eq!(components["exporter:a/b"]["error"], json!("away"));
+    let attributes =
+        json!({"otelcol.component.id": "a/b", "otelcol.component.kind": "exporter", "otelcol.pipeline.id": "traces/x"});
+    assert_eq!(components["exporter:a/b"]["attributes"], attributes);
+    assert_eq!(body["components"]["extensions"]["components"]["extension:a/b"]["healthy"], json!(true));
+
+    world.host.report_health("out", Health::Permanent("gone".to_owned()));
+    let (code, body) = status("?pipeline=traces%2Fx&verbose").await;
+    assert_eq!((code, &body["status"], &body["healthy"]), (500, &json!("StatusPermanentError"), &json!(false)));
+    assert_eq!(body["components"]["exporter:a/b"]["error"], json!("gone"));
+    assert_eq!(status("").await.0, 500);
+    assert_eq!(get(port, "GET", "/status?pipeline=logs").await.0, 404);
+    assert_eq!(get(port, "GET", "/").await.0, 404);
+    assert_eq!(get(port, "POST", "/status").await.0, 405);
+    world.host.set_phase(Phase::Stopping);
+    assert_eq!(status("").await.0, 503);
+    extension.shutdown(Deadline::after(Duration::from_secs(5))).await.unwrap();
+}
+
+/// The gRPC status and the serving status of an answer.
+async fn check(port: u16, method: &str, service: &str) -> (String, Option<u8>) {
+    let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let driver = tokio::spawn(connection);
+    let length = u8::try_from(service.len()).unwrap();
+    let mut message = vec![0, 0, 0, 0, length + 2, 10, length];
+    message.extend_from_slice(service.as_bytes());
+    let request = http::Request::post(format!("http://x/grpc.health.v1.Health/{method}"));
+    let request = request.header("content-type", "application/grpc").header("te", "trailers");
+    let response = sender.send_request(request.body(Full::new(Bytes::from(message))).unwrap()).await.unwrap();
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.unwrap();
+    let trailers = body.trailers().cloned().unwrap_or(head.headers);
+    let status = trailers["grpc-status"].to_str().unwrap().to_owned();
+    drop(sender);
+    driver.abort();
+    (status, body.to_bytes().get(6).copied())
+}
+
+#[tokio::test]
+async fn the_second_version_answers_grpc_checks() {
+    let (world, port) = (World::new(), free_port().await);
+    let extension = create(&world, &format!("{{use_v2: true, grpc: {{endpoint: '127.0.0.1:{port}'}}}}"));
+    extension.start(&world.host).await.unwrap();
+    assert_eq!(check(port, "Check", "").await, ("0".to_owned(), Some(2)));
+    lay_out(&world);
+    world.host.set_phase(Phase::Running);
+    assert_eq!(check(port, "Check", "").await, ("0".to_owned(), Some(1)));
+    assert_eq!(check(port, "Check", "traces/x").await, ("0".to_owned(), Some(1)));
+    assert_eq!(check(port, "Check", "logs").await, ("5".to_owned(), None));
+    assert_eq!(check(port, "Watch", "").await, ("12".to_owned(), None));
+    world.host.report_health("out", Health::Stopped);
+    assert_eq!(check(port, "Check", "traces/x").await, ("0".to_owned(), Some(2)));
+    extension.shutdown(Deadline::after(Duration::from_secs(5))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_listen_takes_the_other_one_with_it() {
+    let (world, port) = (World::new(), free_port().await);
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let other = taken.local_addr().unwrap().port();
+    let yaml =
+        format!("{{use_v2: true, http: {{endpoint: '127.0.0.1:{port}'}}, grpc: {{endpoint: '127.0.0.1:{other}'}}}}");
+    let extension = create(&world, &yaml);
+    extension.start(&world.host).await.unwrap_err();
+    assert!(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err());
+}
+
 #[test]
 fn settings_are_checked() {
     for (yaml, part) in [
-        ("use_v2: true", "`use_v2` is not supported"),
-        ("http: {endpoint: x}", "only the first version of the health check is served"),
-        ("grpc: {}", "only the first version"),
+        ("use_v2: true", "`use_v2` needs `http` or `grpc`"),
+        ("{use_v2: true, http: {status: {path: status}}}", "path must start with /"),
+        ("{use_v2: true, http: {config: {enabled: true, path: /status}}}", "cannot both have the path `/status`"),
+        ("{use_v2: true, grpc: {endpoint: localhost}}", "lacks a port"),
         ("path: health", "path must start with /"),
         ("endpoint: localhost", "lacks a port"),
     ] {
@@ -103,4 +218,10 @@ fn settings_are_checked() {
     let (config, warnings) =
         config::decode_str::<HealthCheckConfig>("{use_v2: false, check_collector_pipeline: {enabled: true}}").unwrap();
     assert_eq!((config.server.endpoint.as_str(), config.path.as_str(), warnings.len()), ("localhost:13133", "/", 1));
+    let (config, warnings) = config::decode_str::<HealthCheckConfig>("{use_v2: true, http: , grpc: }").unwrap();
+    assert_eq!(config.http.get().unwrap().server.endpoint, "localhost:13133");
+    assert_eq!((config.grpc.get().unwrap().endpoint.as_str(), warnings.len()), ("localhost:13132", 0));
+    let (_, warnings) =
+        config::decode_str::<HealthCheckConfig>("{http: , component_health: {recovery_duration: 1s}}").unwrap();
+    assert_eq!(warnings.len(), 2);
 }

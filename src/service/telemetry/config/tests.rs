@@ -199,7 +199,6 @@ fn wrong_configurations_are_refused_with_a_reason() {
         ("logs: {processors: [{batch: {}}]}".into(), "`logs.processors` is not supported"),
         ("logs: {level: loud}".into(), "'logs.level' does not know the text `loud`"),
         ("logs: {encoding: xml}".into(), "'logs.encoding' does not know the text `xml`"),
-        ("traces: {propagators: [b3]}".into(), "propagator `b3` is not supported"),
         ("traces: {propagators: [jaeger]}".into(), "unsupported trace propagator `jaeger`"),
         (spans("{}"), "no valid span processor"),
         (
@@ -259,4 +258,20 @@ fn wildcards_match_whole_names() {
     ] {
         assert_eq!(wildcard(pattern, name), matches, "{pattern} {name}");
     }
+}
+
+#[test]
+fn propagators_name_the_headers_that_carry_a_trace() {
+    use component::lifecycle::TraceHeaders;
+    for (propagators, expected) in [
+        ("[tracecontext]", TraceHeaders::W3c),
+        ("[b3]", TraceHeaders::B3),
+        ("[tracecontext, b3]", TraceHeaders::W3cThenB3),
+        ("b3,tracecontext", TraceHeaders::B3ThenW3c),
+    ] {
+        let config = decode_str::<TelemetryConfig>(&format!("traces: {{propagators: {propagators}}}")).unwrap().0;
+        assert!(config.traces.propagates());
+        assert_eq!(config.traces.trace_headers(), expected, "{propagators}");
+    }
+    assert!(!TelemetryConfig::default().traces.propagates());
 }

@@ -1,5 +1,6 @@
 //! `service::telemetry::traces`.
 
+use component::lifecycle::TraceHeaders;
 use config::{Config, Node, Optional, Unsupported, Validator};
 
 use super::metrics::ConsoleConfig;
@@ -11,7 +12,8 @@ use super::otlp::OtlpConfig;
 pub struct TracesConfig {
     /// `none` for no spans.
     pub level: TracesLevel,
-    /// Whose trace is continued: `tracecontext` takes that of a request's `traceparent`. Empty: nobody's.
+    /// Whose trace is continued: `tracecontext` takes that of a request's `traceparent`, `b3` that of its `b3` or `x-b3-…`
+    /// headers; of both, the last one that is there. Empty: nobody's.
     pub propagators: Vec<String>,
     /// Where spans go; none, no spans.
     pub processors: Vec<SpanProcessorConfig>,
@@ -33,17 +35,27 @@ impl TracesConfig {
     /// Whether traces of requests are continued.
     #[must_use]
     pub fn propagates(&self) -> bool {
-        self.propagators.iter().any(|name| name == "tracecontext")
+        !self.propagators.is_empty()
+    }
+
+    /// Which headers carry them.
+    #[must_use]
+    pub fn trace_headers(&self) -> TraceHeaders {
+        let place = |name: &str| self.propagators.iter().rposition(|propagator| propagator == name);
+        match (place("tracecontext"), place("b3")) {
+            (_, None) => TraceHeaders::W3c,
+            (None, Some(_)) => TraceHeaders::B3,
+            (Some(w3c), Some(b3)) if w3c < b3 => TraceHeaders::W3cThenB3,
+            (Some(_), Some(_)) => TraceHeaders::B3ThenW3c,
+        }
     }
 
     fn check(&self, v: &mut Validator<'_>) {
         for (index, name) in self.propagators.iter().enumerate() {
-            let why = match name.as_str() {
-                "tracecontext" => continue,
-                "b3" => "propagator `b3` is not supported; use `tracecontext`".to_owned(),
-                other => format!("unsupported trace propagator `{other}`; use `tracecontext`"),
-            };
-            v.error(&format!("propagators::{index}"), why);
+            if !matches!(name.as_str(), "tracecontext" | "b3") {
+                let why = format!("unsupported trace propagator `{name}`; use `tracecontext` or `b3`");
+                v.error(&format!("propagators::{index}"), why);
+            }
         }
     }
 }

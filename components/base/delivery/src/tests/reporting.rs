@@ -73,7 +73,7 @@ async fn one_line_per_cause_and_interval_with_what_became_of_the_data() {
             "advice=\"check that the destination runs and can be reached\"",
         ],
     );
-    assert_eq!(bench.host.health()["exporter test/1 traces"], Health::Recoverable("test:4317: try later".into()));
+    assert_eq!(bench.host.health()["exporter `test/1` for traces"], Health::Recoverable("test:4317: try later".into()));
     tokio::time::sleep(Duration::from_secs(120)).await;
     // The attempts after 65 s are the last ones: a line for the first loss, the other four are summed up later.
     bench.send(90..91).await.unwrap();
@@ -83,7 +83,7 @@ async fn one_line_per_cause_and_interval_with_what_became_of_the_data() {
     assert_eq!(lost, 10, "{lines:#?}");
     assert!(lines.len() <= 4, "{lines:#?}");
     check(lines.last().unwrap(), &["sending works again; data was lost"]);
-    assert_eq!(bench.host.health()["exporter test/1 traces"], Health::Ok);
+    assert_eq!(bench.host.health()["exporter `test/1` for traces"], Health::Ok);
 }
 
 fn field(line: &str, name: &str) -> u64 {

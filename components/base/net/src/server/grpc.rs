@@ -113,7 +113,7 @@ impl GrpcServer {
         };
         let listener = Listener::open(&config.endpoint, config.transport, host, &settings).await?;
         let metrics = Arc::new(ServerMetrics::new(&settings.telemetry, "grpc"));
-        let service = Arc::new(Service::new(config, handler, auth, Arc::clone(&metrics)));
+        let service = Arc::new(Service::new(config, host, handler, auth, Arc::clone(&metrics)));
         Ok(Self(Accepting::start(listener, tls, service, metrics, limits::CONNECTIONS_MAX)))
     }
 
@@ -131,6 +131,7 @@ impl GrpcServer {
 
 /// What the connections of one server share.
 struct Service {
+    host: Host,
     handler: Arc<dyn UnaryHandler>,
     auth: Option<Arc<dyn ServerAuth>>,
     metrics: Arc<ServerMetrics>,
@@ -143,6 +144,7 @@ struct Service {
 impl Service {
     fn new(
         config: &GrpcServerConfig,
+        host: &Host,
         handler: Arc<dyn UnaryHandler>,
         auth: Option<Arc<dyn ServerAuth>>,
         metrics: Arc<ServerMetrics>,
@@ -168,6 +170,7 @@ impl Service {
         }
         let age = keepalive.max_connection_age;
         Self {
+            host: host.clone(),
             handler,
             auth,
             metrics,
@@ -291,7 +294,7 @@ impl Call {
                 pdata::Metadata::default()
             },
             auth,
-            trace: trace(&head.headers),
+            trace: trace(&head.headers, self.service.host.trace_headers()),
             deadline: timeout.and_then(|timeout| StdInstant::now().checked_add(timeout)),
         };
         let work = self.service.handler.call(method, body, charge, request);

@@ -193,7 +193,7 @@ impl HttpServer {
         };
         let listener = Listener::open(&config.endpoint, config.transport, host, &settings).await?;
         let metrics = Arc::new(ServerMetrics::new(&settings.telemetry, "http"));
-        let service = Arc::new(Service::new(config, handler, auth, Arc::clone(&metrics)));
+        let service = Arc::new(Service::new(config, host, handler, auth, Arc::clone(&metrics)));
         Ok(Self(Accepting::start(listener, tls, service, metrics, limits::CONNECTIONS_MAX)))
     }
 
@@ -211,6 +211,7 @@ impl HttpServer {
 
 /// What the connections of one server share.
 struct Service {
+    host: Host,
     handler: Arc<dyn HttpHandler>,
     auth: Option<Arc<dyn ServerAuth>>,
     auth_params: Vec<String>,
@@ -230,6 +231,7 @@ struct Service {
 impl Service {
     fn new(
         config: &HttpServerConfig,
+        host: &Host,
         handler: Arc<dyn HttpHandler>,
         auth: Option<Arc<dyn ServerAuth>>,
         metrics: Arc<ServerMetrics>,
@@ -256,6 +258,7 @@ impl Service {
             Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value.expose()).ok()?))
         };
         Self {
+            host: host.clone(),
             handler,
             auth,
             auth_params: config.auth.get().map(|auth| auth.request_params.clone()).unwrap_or_default(),
@@ -324,7 +327,7 @@ impl Service {
                 pdata::Metadata::default()
             },
             auth,
-            trace: trace(&head.headers),
+            trace: trace(&head.headers, self.host.trace_headers()),
             deadline: None,
         };
         let work = run_to_end(self.handler.call(key, head, bytes, charge, request), stop);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
+use component::lifecycle::TraceHeaders;
 use component::{AuthError, BoxFuture, ComponentId, Host, RequestHeaders, ServerAuth, StartError};
 use futures_util::future::poll_fn;
 use http::HeaderMap;
@@ -25,7 +26,7 @@ pub struct RequestInfo {
     pub metadata: Metadata,
     /// What the authenticator learned.
     pub auth: Option<Arc<AuthData>>,
-    /// W3C trace context.
+    /// Trace context, from the headers that [`Host::trace_headers`] names.
     pub trace: Option<TraceContext>,
     /// When the sender stops waiting (`grpc-timeout`).
     pub deadline: Option<Instant>,
@@ -39,9 +40,27 @@ pub(crate) fn metadata(headers: &HeaderMap, host_name: &str, host: Option<&str>)
     Metadata::new(host.map(|host| (host_name, host)).into_iter().chain(pairs))
 }
 
-/// The trace context, if the request carries one.
-pub(crate) fn trace(headers: &HeaderMap) -> Option<TraceContext> {
-    headers.get("traceparent").and_then(|value| value.to_str().ok()).and_then(TraceContext::parse)
+/// The trace context, if the request carries one in these headers.
+pub(crate) fn trace(headers: &HeaderMap, of: TraceHeaders) -> Option<TraceContext> {
+    let w3c = || text(headers, "traceparent").and_then(TraceContext::parse);
+    match of {
+        TraceHeaders::W3c => w3c(),
+        TraceHeaders::B3 => b3(headers),
+        TraceHeaders::W3cThenB3 => b3(headers).or_else(w3c),
+        TraceHeaders::B3ThenW3c => w3c().or_else(|| b3(headers)),
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The single header wins over the several.
+fn b3(headers: &HeaderMap) -> Option<TraceContext> {
+    text(headers, "b3").and_then(TraceContext::parse_b3).or_else(|| {
+        let (sampled, flags) = (text(headers, "x-b3-sampled"), text(headers, "x-b3-flags"));
+        TraceContext::parse_b3_parts(text(headers, "x-b3-traceid")?, text(headers, "x-b3-spanid")?, sampled, flags)
+    })
 }
 
 /// Headers, and query parameters in front of them, as authenticators see them.
@@ -122,4 +141,29 @@ pub(crate) async fn run_to_end<T: Send + 'static>(
         }
     };
     tokio::spawn(rest).await.ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_read_from_the_headers_that_are_wanted() {
+        let (a, b) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+        let mut headers = HeaderMap::new();
+        headers.insert("x-b3-traceid", "80f198ee56343ba864fe8b2a57d3eff7".parse().unwrap());
+        let first = |headers: &HeaderMap, of| trace(headers, of).map(|trace| trace.trace_id[0]);
+        assert_eq!(first(&headers, TraceHeaders::B3), None, "no span");
+        headers.insert("x-b3-spanid", b.parse().unwrap());
+        headers.insert("traceparent", format!("00-{a}-{b}-01").parse().unwrap());
+        assert_eq!(first(&headers, TraceHeaders::W3c), Some(0x0a));
+        assert_eq!(first(&headers, TraceHeaders::B3), Some(0x80));
+        assert_eq!(first(&headers, TraceHeaders::W3cThenB3), Some(0x80));
+        assert_eq!(first(&headers, TraceHeaders::B3ThenW3c), Some(0x0a));
+        headers.insert("b3", format!("{b}{b}-{b}-0").parse().unwrap());
+        assert_eq!(first(&headers, TraceHeaders::B3), Some(0xb7), "the single header wins");
+        headers.insert("traceparent", "00-0-0-0".parse().unwrap());
+        assert_eq!(first(&headers, TraceHeaders::W3c), None);
+        assert_eq!(first(&headers, TraceHeaders::B3ThenW3c), Some(0xb7));
+    }
 }
