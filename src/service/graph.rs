@@ -40,6 +40,19 @@ pub enum NodeKey {
     Extension(ComponentId),
 }
 
+impl NodeKey {
+    /// Its kind and ID: whom a listening socket belongs to.
+    fn owner(&self) -> String {
+        match self {
+            Self::Receiver(id) => format!("receiver {id}"),
+            Self::Processor(_, id) => format!("processor {id}"),
+            Self::Exporter(id, _) => format!("exporter {id}"),
+            Self::Connector(id, _, _) => format!("connector {id}"),
+            Self::Extension(id) => format!("extension {id}"),
+        }
+    }
+}
+
 impl std::fmt::Display for NodeKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -139,6 +152,14 @@ impl Graph {
         self.fresh.len()
     }
 
+    /// Kind and ID (`receiver otlp`) of nodes that `successor` does not keep: their sockets can be taken over.
+    pub(super) fn replaced_by(&self, successor: &Self) -> BTreeSet<String> {
+        let gone = self.nodes.iter().filter(|(key, node)| {
+            successor.nodes.get(key).is_none_or(|kept| !Arc::ptr_eq(&kept.identity, &node.identity))
+        });
+        gone.map(|(key, _)| key.owner()).collect()
+    }
+
     /// The keys of all nodes.
     pub fn keys(&self) -> impl Iterator<Item = &NodeKey> {
         self.nodes.keys()
@@ -162,32 +183,44 @@ impl Graph {
         order
     }
 
-    /// Starts the fresh nodes, and tells health endpoints what runs. On an error those already started are stopped again.
+    /// Starts the fresh nodes, and tells health endpoints what runs. Nodes of `running` that are replaced go on, and health
+    /// tells of those until all have started. On an error the nodes already started are stopped again.
     ///
     /// # Errors
     /// The first component's that could not start.
-    pub async fn start(&self, host: &Host) -> Result<(), StartError> {
+    pub async fn start(&self, host: &Host, running: &Self) -> Result<(), StartError> {
         let mut started = Vec::new();
+        let replaces = |key: &NodeKey| running.nodes.contains_key(key);
         for key in self.start_order() {
             let Some(node) = self.nodes.get(&key).filter(|_| self.fresh.contains(&key)) else { continue };
-            host.report_health(key.to_string(), Health::Starting);
+            let tell = |health| {
+                if !replaces(&key) {
+                    host.report_health(key.to_string(), health);
+                }
+            };
+            tell(Health::Starting);
             match node.instance.component().start(host).await {
                 Ok(()) => {
-                    host.report_health(key.to_string(), Health::Ok);
+                    tell(Health::Ok);
                     tracing::debug!(component = %key, "started");
                     started.push(key);
                 }
                 Err(error) => {
-                    host.report_health(key.to_string(), Health::Permanent(error.to_string()));
+                    // After a reload that failed, nothing is wrong with what runs.
+                    let is_first = running.nodes.is_empty();
+                    tell(if is_first { Health::Permanent(error.to_string()) } else { Health::Stopped });
                     let deadline = component::Deadline::after(stop::ROLLBACK);
                     for key in started.iter().rev() {
                         if let Some(node) = self.nodes.get(key) {
-                            stop::stop_node(key, node, deadline, host).await;
+                            stop::stop_node(key, node, deadline, (!replaces(key)).then_some(host)).await;
                         }
                     }
                     return Err(error);
                 }
             }
+        }
+        for key in started.iter().filter(|key| replaces(key)) {
+            host.report_health(key.to_string(), Health::Ok);
         }
         host.set_layout(Arc::clone(&self.layout));
         Ok(())

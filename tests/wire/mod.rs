@@ -192,6 +192,7 @@ impl Client {
 
     async fn connect(&self) -> Result<Sender, String> {
         let stream = TcpStream::connect(self.to).await.map_err(|error| format!("connect: {error}"))?;
+        stream.set_nodelay(true).unwrap();
         if self.is_grpc {
             let (sender, connection) =
                 http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.map_err(|error| error.to_string())?;

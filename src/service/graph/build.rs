@@ -182,13 +182,13 @@ impl<'a> Builder<'a> {
     }
 
     fn edge(&mut self, name: String, target: Arc<dyn Consumer>, gates: Vec<Arc<Gate>>) -> Edge {
-        let edge = self
-            .new
-            .edges
-            .get(&name)
-            .or_else(|| self.old.edges.get(&name))
-            .cloned()
-            .unwrap_or_else(|| Edge::new(name.as_str(), Arc::clone(&target), Arc::clone(self.host.account())));
+        let known = self.new.edges.get(&name).or_else(|| self.old.edges.get(&name)).cloned();
+        let edge = known.unwrap_or_else(|| {
+            let edge = Edge::new(name.as_str(), Arc::clone(&target), Arc::clone(self.host.account()));
+            // Receivers start before the edges are connected.
+            edge.set_gates(gates.clone());
+            edge
+        });
         self.new.edges.insert(name.clone(), edge.clone());
         self.new.targets.insert(name, (target, gates));
         edge
@@ -241,13 +241,11 @@ impl<'a> Builder<'a> {
             if !row.is_empty() {
                 next = Arc::new(Row::new(row.clone(), out.clone()));
             }
-            // The edge behind this processor: for stateful ones always, for synchronous ones at the end of their row.
-            let behind = if row.is_empty() {
-                out.clone()
-            } else {
-                self.edge(format!("{id}: {} ->", processor.id), Arc::clone(&next), Vec::new())
-            };
-            let (signal, given) = (id.signal, behind.clone());
+            // Named after the processor alone: a reload may keep it while what stands behind it changes.
+            let name = format!("{id}: {} ->", processor.id);
+            let onward: Arc<dyn Consumer> = if row.is_empty() { Arc::new(out.clone()) } else { Arc::clone(&next) };
+            let behind = self.edge(name.clone(), onward, Vec::new());
+            let (signal, given) = (id.signal, behind);
             let key = NodeKey::Processor(id.clone(), processor.id.clone());
             let place = id.to_string();
             let instance = self.node(key, Kind::Processor, &processor.id, &place, |factory, component, settings| {
@@ -263,6 +261,9 @@ impl<'a> Builder<'a> {
                 Some(Instance::Process(process)) => {
                     gates.extend(process.gate());
                     row.insert(0, process);
+                    // Rows hand on by themselves.
+                    self.new.edges.remove(&name);
+                    self.new.targets.remove(&name);
                     // Not behind a stateful processor: only what runs in line protects the receiver.
                 }
                 Some(Instance::Stage(stage)) => {

@@ -19,7 +19,7 @@ mod stream;
 use component::{ComponentId, Telemetry};
 
 pub use config::{GrpcServerConfig, HttpServerConfig};
-pub use grpc::{GrpcServer, GrpcStatus, UnaryHandler};
+pub use grpc::{GrpcServer, GrpcStatus, Invalid, UnaryHandler};
 pub use http::{HttpHandler, HttpResponse, HttpServer, Refusal, RequestHead, Route};
 pub use request::RequestInfo;
 

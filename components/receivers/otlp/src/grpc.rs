@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use component::BoxFuture;
-use net::server::{GrpcStatus, RequestInfo, UnaryHandler};
+use net::server::{GrpcStatus, Invalid, RequestInfo, UnaryHandler};
 use otlp::{Encoding, ExportResponse, Status, paths};
 use pdata::{Charge, Overloaded, Signal};
 
 use crate::context;
 use crate::intake::Intake;
+use crate::metrics::Reason;
 
 /// Serves the methods of the signals that pipelines take from the receiver; others are not implemented.
 #[derive(Debug)]
@@ -31,6 +32,18 @@ impl UnaryHandler for GrpcHandler {
 
     fn refuse(&self, overloaded: Overloaded) -> GrpcStatus {
         grpc_status(self.0.refuse(&overloaded))
+    }
+
+    fn invalid(&self, reason: Invalid) {
+        self.0.metrics.invalid(match reason {
+            Invalid::HttpMethod => Reason::Method,
+            Invalid::ContentType => Reason::ContentType,
+            Invalid::Path => Reason::Path,
+            Invalid::Encoding => Reason::ContentEncoding,
+            Invalid::Unauthenticated => Reason::Unauthenticated,
+            Invalid::TooLarge => Reason::TooLarge,
+            Invalid::Message => Reason::Body,
+        });
     }
 
     fn call(

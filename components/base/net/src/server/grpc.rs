@@ -10,6 +10,7 @@ mod message;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant as StdInstant};
 
 use bytes::Bytes;
@@ -53,6 +54,11 @@ pub trait UnaryHandler: Send + Sync + 'static {
     /// The status for a request that was not admitted.
     fn refuse(&self, overloaded: Overloaded) -> GrpcStatus;
 
+    /// Told of a request that is answered without a [`UnaryHandler::call`] because of what it is, for counting.
+    fn invalid(&self, reason: Invalid) {
+        let _ = reason;
+    }
+
     /// The whole decompressed message in a buffer of its size, and its charge. Runs to its end even if the client goes away.
     fn call(
         &self,
@@ -61,6 +67,25 @@ pub trait UnaryHandler: Send + Sync + 'static {
         charge: Charge,
         request: RequestInfo,
     ) -> BoxFuture<'static, Result<Bytes, GrpcStatus>>;
+}
+
+/// What is wrong with a request that is answered below its method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Invalid {
+    /// It is not a POST request.
+    HttpMethod,
+    /// Its content type is not gRPC's.
+    ContentType,
+    /// Nothing is served at its path.
+    Path,
+    /// Its encoding is not read here.
+    Encoding,
+    /// It was not let in.
+    Unauthenticated,
+    /// It exceeds the limit, compressed or not.
+    TooLarge,
+    /// It has no whole message, or more than one, or does not decompress.
+    Message,
 }
 
 /// Why a call failed, as its client is told.
@@ -239,14 +264,18 @@ impl Call {
     async fn answer(mut self, request: Request<Incoming>) -> Result<Response<GrpcBody>, std::convert::Infallible> {
         let started = self.service.metrics.is_detailed().then(StdInstant::now);
         let (head, body) = request.into_parts();
+        let handler = Arc::clone(&self.service.handler);
         if head.method != Method::POST {
+            handler.invalid(Invalid::HttpMethod);
             return Ok(answer::http_error(405, "gRPC requests are POST requests"));
         }
         if !is_grpc(&head.headers) {
+            handler.invalid(Invalid::ContentType);
             return Ok(answer::http_error(415, "this port speaks gRPC: the content type must be application/grpc"));
         }
         let path = head.uri.path();
-        let Some(method) = self.service.handler.method(path) else {
+        let Some(method) = handler.method(path) else {
+            handler.invalid(Invalid::Path);
             return Ok(answer::status(&answer::unknown(path)));
         };
         let mut request_bytes = 0;
@@ -269,22 +298,36 @@ impl Call {
         body: Incoming,
         request_bytes: &mut usize,
     ) -> Result<Bytes, GrpcStatus> {
-        let encoding = request_encoding(&head.headers)?;
-        let timeout = parse_timeout(&head.headers)?;
+        let handler = &self.service.handler;
+        let invalid = |reason| move |status: GrpcStatus| {
+            handler.invalid(reason);
+            status
+        };
+        let encoding = request_encoding(&head.headers).map_err(invalid(Invalid::Encoding))?;
+        let timeout = parse_timeout(&head.headers).map_err(invalid(Invalid::Message))?;
         let credentials = Credentials { headers: &head.headers, params: Vec::new() };
         let auth = authenticate(self.service.auth.as_ref(), &credentials)
             .await
-            .map_err(|error| GrpcStatus::new(Code::Unauthenticated, error.to_string()))?;
+            .map_err(|error| GrpcStatus::new(Code::Unauthenticated, error.to_string()))
+            .map_err(invalid(Invalid::Unauthenticated))?;
         let bound = timeout.map_or(limits::BODY_TIMEOUT, |timeout| timeout.min(limits::BODY_TIMEOUT));
         let reader = BodyReader::new(body, limits::BODY_STALL_TIMEOUT, Instant::now() + bound);
-        let (body, charge) = message::receive(
+        let is_overload = AtomicBool::new(false);
+        let received = message::receive(
             reader,
             encoding,
             self.service.message_bytes_max,
-            |bytes| self.service.handler.admit(method, bytes),
-            |overloaded| self.service.handler.refuse(overloaded),
-        )
-        .await?;
+            |bytes| handler.admit(method, bytes),
+            |overloaded| {
+                is_overload.store(true, Ordering::Relaxed);
+                handler.refuse(overloaded)
+            },
+        );
+        let (body, charge) = received.await.inspect_err(|status| match status.code {
+            _ if is_overload.load(Ordering::Relaxed) => {}
+            Code::ResourceExhausted => handler.invalid(Invalid::TooLarge),
+            _ => handler.invalid(Invalid::Message),
+        })?;
         *request_bytes = body.len();
         let request = RequestInfo {
             peer: self.peer,
@@ -297,7 +340,7 @@ impl Call {
             trace: trace(&head.headers, self.service.host.trace_headers()),
             deadline: timeout.and_then(|timeout| StdInstant::now().checked_add(timeout)),
         };
-        let work = self.service.handler.call(method, body, charge, request);
+        let work = handler.call(method, body, charge, request);
         match run_to_end(work, &self.stop).await {
             Some(result) => result,
             None if *self.stop.borrow() == Stop::Cut => {
