@@ -176,8 +176,8 @@ impl Client {
                         value.map(|value| value.to_str().unwrap().to_owned())
                     };
                     let grpc = field("grpc-status").map(|code| code.parse().unwrap());
-                    let message = field("grpc-message")
-                        .unwrap_or_else(|| String::from_utf8_lossy(&body.to_bytes()).into_owned());
+                    let message =
+                        field("grpc-message").unwrap_or_else(|| String::from_utf8_lossy(&body.to_bytes()).into_owned());
                     self.sender = Some(sender);
                     return Ok(Answer { status: head.status.as_u16(), grpc, message });
                 }
@@ -194,8 +194,9 @@ impl Client {
         let stream = TcpStream::connect(self.to).await.map_err(|error| format!("connect: {error}"))?;
         stream.set_nodelay(true).unwrap();
         if self.is_grpc {
-            let (sender, connection) =
-                http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+            let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+                .await
+                .map_err(|error| error.to_string())?;
             tokio::spawn(connection);
             Ok(Sender::Grpc(sender))
         } else {

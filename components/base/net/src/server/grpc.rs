@@ -299,9 +299,11 @@ impl Call {
         request_bytes: &mut usize,
     ) -> Result<Bytes, GrpcStatus> {
         let handler = &self.service.handler;
-        let invalid = |reason| move |status: GrpcStatus| {
-            handler.invalid(reason);
-            status
+        let invalid = |reason| {
+            move |status: GrpcStatus| {
+                handler.invalid(reason);
+                status
+            }
         };
         let encoding = request_encoding(&head.headers).map_err(invalid(Invalid::Encoding))?;
         let timeout = parse_timeout(&head.headers).map_err(invalid(Invalid::Message))?;
