@@ -345,7 +345,11 @@ async fn what_stands_behind_a_kept_processor_can_change() {
         tokio::time::sleep(Duration::from_secs(60)).await;
         let totals = totals();
         let dropped: u64 = totals.dropped.values().sum();
-        assert_eq!((totals.delivered, dropped, totals.held, totals.difference()), (expected.0, expected.1, 0, 0), "{row:?}");
+        assert_eq!(
+            (totals.delivered, dropped, totals.held, totals.difference()),
+            (expected.0, expected.1, 0, 0),
+            "{row:?}"
+        );
     }
     running.stop().await;
 }
@@ -355,7 +359,9 @@ async fn what_stands_behind_a_kept_processor_can_change() {
 #[tokio::test(start_paused = true)]
 async fn a_reload_does_not_forget_which_branch_has_a_batch() {
     let feeds = Feeds::default();
-    let yaml = |processors| pipeline(processors).replace("[steady]", "[steady, flaky]").replace("{steady: }", "{steady: , flaky: }");
+    let yaml = |processors| {
+        pipeline(processors).replace("[steady]", "[steady, flaky]").replace("{steady: }", "{steady: , flaky: }")
+    };
     let mut running = Running::start(yaml(&["holding"]), support::catalog(&feeds, 1)).await;
     let ledger = Arc::clone(running.service.host().ledger());
     let mut fed = 0;

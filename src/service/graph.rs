@@ -105,6 +105,12 @@ struct Node {
 /// Where an edge leads, and the gates that admission at it asks.
 type Target = (Arc<dyn Consumer>, Vec<Arc<Gate>>);
 
+/// A fan-out and what it leads to.
+struct Split {
+    branches: Vec<Arc<dyn Consumer>>,
+    fanout: Arc<dyn Consumer>,
+}
+
 /// Nodes and edges of a configuration.
 #[derive(Default)]
 pub struct Graph {
@@ -116,6 +122,9 @@ pub struct Graph {
     extension_order: Vec<ComponentId>,
     /// What each edge shall lead to.
     targets: BTreeMap<String, Target>,
+    /// Fan-outs by the edge that leads to them. A graph takes over those whose branches it takes over: a batch that waits for
+    /// another attempt remembers by its fan-out which branches have it.
+    splits: BTreeMap<String, Split>,
     /// Nodes that were not in the graph before.
     fresh: BTreeSet<NodeKey>,
     /// Where own traces find their tracer; the same one in the graph that follows.

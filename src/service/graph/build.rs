@@ -14,7 +14,7 @@ use config::{ConfigError, Errors, Node as ConfigNode, codes};
 use pdata::{Batch, Gate, Signal};
 
 use super::layout::layout;
-use super::{Graph, Identity, Instance, Node, NodeKey};
+use super::{Graph, Identity, Instance, Node, NodeKey, Split};
 use crate::catalog::Catalog;
 use crate::service::head::Head;
 use crate::service::plan::{PipelineId, Plan, PlannedComponent, PlannedPipeline};
@@ -202,18 +202,25 @@ impl<'a> Builder<'a> {
         Traced::before(&self.new.spans, kind, id, signal, kind == "receiver", next)
     }
 
+    /// What leads from the edge named `from` to `branches`.
     fn fanout(
         &mut self,
+        from: &str,
         branches: Vec<Arc<dyn Consumer>>,
-        pipeline: &str,
+        path: &str,
         origin: &config::Origin,
     ) -> Arc<dyn Consumer> {
         if branches.len() > BRANCHES_MAX {
             let message = format!("{} branches from one place; at most {BRANCHES_MAX} are supported", branches.len());
-            self.errors.push(ConfigError::new(codes::BAD_PIPELINE, message).at(origin).in_path(pipeline));
+            self.errors.push(ConfigError::new(codes::BAD_PIPELINE, message).at(origin).in_path(path));
             return Fanout::over(Vec::new());
         }
-        Fanout::over(branches)
+        let address = |branch: &Arc<dyn Consumer>| Arc::as_ptr(branch).cast::<()>();
+        let old =
+            self.old.splits.get(from).filter(|old| old.branches.iter().map(address).eq(branches.iter().map(address)));
+        let fanout = old.map_or_else(|| Fanout::over(branches.clone()), |old| Arc::clone(&old.fanout));
+        self.new.splits.insert(from.to_owned(), Split { branches, fanout: Arc::clone(&fanout) });
+        fanout
     }
 
     fn extension(&mut self, id: &ComponentId) {
@@ -233,10 +240,11 @@ impl<'a> Builder<'a> {
                 branches.push(self.traced("exporter", &exporter.id.to_string(), id.signal, stage));
             }
         }
-        let mut next = self.fanout(branches, &format!("service::pipelines::{id}"), &pipeline.origin);
+        let end = format!("{id}: -> exporters");
+        let mut next = self.fanout(&end, branches, &format!("service::pipelines::{id}"), &pipeline.origin);
         let mut row: Vec<Arc<dyn Process>> = Vec::new();
         let mut gates = Vec::new();
-        let mut out = self.edge(format!("{id}: -> exporters"), Arc::clone(&next), Vec::new());
+        let mut out = self.edge(end, Arc::clone(&next), Vec::new());
         for processor in pipeline.processors.iter().rev() {
             if !row.is_empty() {
                 next = Arc::new(Row::new(row.clone(), out.clone()));
@@ -319,8 +327,9 @@ impl<'a> Builder<'a> {
                 let edge = self.edge(connector_edge(id, &pipeline.id), head, Vec::new());
                 pipelines.insert(pipeline.id.to_string(), edge);
             }
-            let target = self.fanout(heads, &format!("connectors::{id}"), &fed[0].origin);
-            let all = self.edge(format!("{id} -> all {to}"), target, Vec::new());
+            let name = format!("{id} -> all {to}");
+            let target = self.fanout(&name, heads, &format!("connectors::{id}"), &fed[0].origin);
+            let all = self.edge(name, target, Vec::new());
             let names: Vec<&str> = pipelines.keys().map(String::as_str).collect();
             let place = format!("{from} {to} {}", names.join(" "));
             let outputs = ConnectorOutputs { signal: to, all, pipelines };
@@ -348,9 +357,10 @@ impl<'a> Builder<'a> {
                 .map(|head| head as Arc<dyn Consumer>)
                 .collect();
             let gates = fed.iter().flat_map(|p| self.gates.get(&p.id).cloned().unwrap_or_default()).collect();
-            let target = self.fanout(heads, &format!("receivers::{id}"), &first.origin);
+            let name = format!("{id} -> {signal}");
+            let target = self.fanout(&name, heads, &format!("receivers::{id}"), &first.origin);
             let target = self.traced("receiver", &id.to_string(), signal, target);
-            let edge = self.edge(format!("{id} -> {signal}"), target, gates);
+            let edge = self.edge(name, target, gates);
             outputs.0.insert(signal, edge);
         }
         let signals: Vec<&str> = outputs.0.keys().map(|signal| signal.as_str()).collect();
