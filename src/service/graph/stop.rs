@@ -70,7 +70,9 @@ impl Graph {
                 _ => upstream,
             };
             let Some(node) = self.nodes.get(key) else { continue };
-            if let Some(problem) = stop_node(key, node, until, (!successor.nodes.contains_key(key)).then_some(host)).await {
+            if let Some(problem) =
+                stop_node(key, node, until, (!successor.nodes.contains_key(key)).then_some(host)).await
+            {
                 tracing::warn!(component = %key, problem, "did not stop cleanly");
                 report.problems.push((key.to_string(), problem));
             }
