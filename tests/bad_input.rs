@@ -47,11 +47,11 @@ impl Gateway {
         Self { running, grpc, http }
     }
 
-    fn invalid(&self, transport: &str, reason: &str) -> f64 {
+    fn invalid(&self, transport: &str, reason: &str) -> u64 {
         self.running.metric("weir_receiver_invalid_requests", &[transport, reason])
     }
 
-    fn protocol_errors(&self, transport: &str, reason: &str) -> f64 {
+    fn protocol_errors(&self, transport: &str, reason: &str) -> u64 {
         self.running.metric("weir_server_protocol_errors", &[transport, reason])
     }
 }
@@ -282,7 +282,7 @@ async fn wrong_requests_are_answered_and_counted() {
             for said in says {
                 assert!(message.contains(said), "{transport} {name}: {said} in {message}");
             }
-            assert_eq!(gateway.invalid(transport, reason), before + 1.0, "{transport} {name} is counted as {reason}");
+            assert_eq!(gateway.invalid(transport, reason), before + 1, "{transport} {name} is counted as {reason}");
         }
     }
     gateway.running.check_books();
@@ -312,7 +312,8 @@ async fn wrong_protocols_are_told_so_and_counted() {
     const BROKEN_H2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x01\0\0\0\0\0\0x";
     let gateway = Gateway::start().await;
     let others = Others::start(&gateway);
-    let cases: [(&str, SocketAddr, &[u8], &[u8], &str); 8] = [
+    type Case = (&'static str, SocketAddr, &'static [u8], &'static [u8], &'static str);
+    let cases: [Case; 8] = [
         ("grpc", gateway.grpc, HTTP1, b"HTTP/1.1 415 ", "http1_on_grpc_port"),
         ("grpc", gateway.grpc, HELLO, ALERT, "tls_on_plaintext_port"),
         ("grpc", gateway.grpc, GARBAGE, b"", "garbage"),
@@ -326,7 +327,7 @@ async fn wrong_protocols_are_told_so_and_counted() {
         for round in 1..=3 {
             let found = talk(to, bytes).await;
             assert!(found.starts_with(answer), "{transport} {reason}: {}", String::from_utf8_lossy(&found));
-            let counted = || gateway.protocol_errors(transport, reason) >= f64::from(round);
+            let counted = || gateway.protocol_errors(transport, reason) >= round;
             let begun = Instant::now();
             while !counted() {
                 assert!(begun.elapsed() < Duration::from_secs(5), "{transport} {reason} is counted");
@@ -338,7 +339,7 @@ async fn wrong_protocols_are_told_so_and_counted() {
     let mut client = Client::grpc(gateway.http);
     let answer = client.call(grpc_request(gateway.http, LOGS_PATH, &[], &framed(0, &records(3)))).await.unwrap();
     assert_eq!(answer.status, 404, "{answer:?}");
-    assert!(gateway.invalid("http", "path") >= 1.0);
+    assert!(gateway.invalid("http", "path") >= 1);
     others.go_on().await;
     let sent = others.finish().await;
     gateway.running.check_books();
@@ -360,10 +361,10 @@ async fn twenty_thousand_tiny_requests() {
         ended.unwrap();
     }
     for transport in ["grpc", "http"] {
-        assert_eq!(gateway.invalid(transport, "malformed"), REQUESTS as f64);
+        assert_eq!(gateway.invalid(transport, "malformed"), REQUESTS);
         let succeeded = gateway.running.metric("otelcol_receiver_requests", &[transport, "success"]);
-        assert_eq!(succeeded, REQUESTS as f64);
-        assert_eq!(gateway.running.metric("otelcol_receiver_accepted_log_records", &[transport]), REQUESTS as f64);
+        assert_eq!(succeeded, REQUESTS);
+        assert_eq!(gateway.running.metric("otelcol_receiver_accepted_log_records", &[transport]), REQUESTS);
     }
     assert_eq!(gateway.running.service.host().account().held(), 0);
     assert_eq!(gateway.running.stop().await, (2 * REQUESTS, 2 * REQUESTS));
@@ -413,7 +414,7 @@ async fn slow_connections_hold_up_nobody() {
     }
     // Those without a byte, with a part of the method, and with a part of the head.
     assert!(
-        gateway.protocol_errors("http", "header_timeout") >= 150.0,
+        gateway.protocol_errors("http", "header_timeout") >= 150,
         "{}",
         gateway.protocol_errors("http", "header_timeout")
     );

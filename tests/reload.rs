@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test helpers")]
 #![allow(unreachable_pub, reason = "test helpers")]
 
+#[expect(dead_code, reason = "shared with the tests of examples")]
 #[path = "examples/backend.rs"]
 mod backend;
 mod support;

@@ -1,6 +1,7 @@
 //! `weir run`: the program's life.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use component::Deadline;
@@ -18,8 +19,14 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         .thread_name("weir")
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(live(args))
+    let result = runtime.block_on(live(args));
+    // Dropping a runtime waits for work that blocks (a write to a dead network file system), after a second signal too.
+    runtime.shutdown_timeout(BLOCKED_MAX);
+    result
 }
+
+/// Time for blocking work that nobody waits for any more.
+const BLOCKED_MAX: Duration = Duration::from_secs(1);
 
 impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {

@@ -71,15 +71,15 @@ impl Running {
     }
 
     /// The sum of a metric's series whose labels contain all of `values`.
-    pub fn metric(&self, name: &str, values: &[&str]) -> f64 {
+    pub fn metric(&self, name: &str, values: &[&str]) -> u64 {
         let readings = self.service.host().registry().read();
         let series = readings.iter().filter(|reading| reading.metric.name == name).flat_map(|reading| &reading.series);
         let has = |labels: &[(String, String)], value: &&str| labels.iter().any(|(_, label)| label == value);
         series
             .filter(|(labels, _)| values.iter().all(|value| has(labels, value)))
             .map(|(_, value)| match value {
-                Value::Number(number) => *number,
-                Value::Histogram { .. } => 0.0,
+                Value::Number(number) => *number as u64,
+                Value::Histogram { counts, .. } => counts.iter().sum(),
             })
             .sum()
     }
