@@ -174,6 +174,8 @@ impl OwnTelemetry {
         let Staged { resource, logs, pages, pushers, spans } = staged;
         logs.install();
         self.host.registry().set_level(config.metrics.level.into());
+        let wanted = views(config);
+        self.host.registry().set_fine_bounds(move |metric| view::fine_bounds(&wanted, metric));
         self.host.set_trace_headers(config.traces.trace_headers());
         self.pages.extend(pages);
         let mut kept = Vec::new();

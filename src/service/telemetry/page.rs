@@ -201,7 +201,7 @@ mod tests {
         }
         let config = decode_str::<PrometheusConfig>(yaml).unwrap().0;
         let resource = Resource::test(&[("service.name", "weir"), ("host.name", "a")]);
-        render(&crate::service::telemetry::view::apply(registry.read(), &[]), &config, &resource)
+        render(&crate::service::telemetry::view::apply(registry.read_fine(), &[]), &config, &resource)
     }
 
     #[test]

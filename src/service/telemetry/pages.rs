@@ -96,7 +96,7 @@ impl HttpHandler for Handler {
         Route::Answer(match head.path() {
             "/metrics" => {
                 let rendering = Arc::clone(&self.rendering.read().unwrap_or_else(PoisonError::into_inner));
-                let metrics = view::apply(self.host.registry().read(), &rendering.views);
+                let metrics = view::apply(self.host.registry().read_fine(), &rendering.views);
                 let body = page::render(&metrics, &rendering.config, &rendering.resource);
                 answer(200, body, page::CONTENT_TYPE)
             }

@@ -116,7 +116,7 @@ impl Work {
     }
 
     async fn export(&self, told: &mut Told, time: Duration) {
-        let metrics = view::apply(self.host.registry().read(), &self.pushing.views);
+        let metrics = view::apply(self.host.registry().read_fine(), &self.pushing.views);
         let now = unix_nano(SystemTime::now());
         let started = unix_nano(self.host.registry().started());
         let resource = &self.pushing.resource;
@@ -297,7 +297,7 @@ mod tests {
         let resource = Resource::test(&[("service.name", "weir")]);
         let mut told = Told::default();
         let mut export = |temporality, now| {
-            let (payload, now_told) = encode(&view::apply(registry.read(), &[]), &resource, temporality, 5, now, &told);
+            let (payload, now_told) = encode(&view::apply(registry.read_fine(), &[]), &resource, temporality, 5, now, &told);
             told = now_told;
             assert_eq!(payload.items(), 4);
             json(&payload)

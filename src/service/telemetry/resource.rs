@@ -4,6 +4,9 @@ use std::hash::{BuildHasher, RandomState};
 
 use super::config::{AttributeValue, ResourceConfig};
 
+/// Version of the scope that own telemetry comes from.
+pub(super) const SCOPE_VERSION: &str = if cfg!(test) { "1" } else { env!("CARGO_PKG_VERSION") };
+
 /// Attributes of this process, sorted by name.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Resource {
@@ -31,7 +34,7 @@ impl Resource {
 
     /// Its version.
     pub(super) fn scope_version(&self) -> &'static str {
-        if cfg!(test) { "1" } else { env!("CARGO_PKG_VERSION") }
+        SCOPE_VERSION
     }
 
     #[cfg(test)]

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
+
 /// How much the program tells about itself (`service::telemetry::metrics::level`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -67,9 +69,9 @@ impl Gauge {
     }
 }
 
-/// A distribution over fixed buckets. Cheap to clone.
+/// A distribution over buckets. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Histogram(Arc<HistogramState>);
+pub struct Histogram(Arc<ArcSwap<HistogramState>>);
 
 #[derive(Debug)]
 struct HistogramState {
@@ -79,30 +81,42 @@ struct HistogramState {
     sum: AtomicU64,
 }
 
+impl HistogramState {
+    fn new(bounds: Vec<f64>) -> Self {
+        let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
+        Self { bounds, counts, sum: AtomicU64::new(0_f64.to_bits()) }
+    }
+}
+
 impl Histogram {
-    fn new(bounds: &[f64]) -> Self {
-        Self(Arc::new(HistogramState {
-            bounds: bounds.to_vec(),
-            counts: (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect(),
-            sum: AtomicU64::new(0_f64.to_bits()),
-        }))
+    fn new(bounds: Vec<f64>) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(HistogramState::new(bounds))))
     }
 
     /// Records one value.
     pub fn record(&self, value: f64) {
-        let bucket = self.0.bounds.partition_point(|bound| *bound < value);
-        if let Some(count) = self.0.counts.get(bucket) {
+        let state = self.0.load();
+        let bucket = state.bounds.partition_point(|bound| *bound < value);
+        if let Some(count) = state.counts.get(bucket) {
             count.fetch_add(1, Ordering::Relaxed);
         }
         let add = |bits: u64| Some((f64::from_bits(bits) + value).to_bits());
-        let _previous = self.0.sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        let _previous = state.sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+    }
+
+    /// Records in these buckets from now on. What was counted in others cannot be told apart by them, so counting begins anew.
+    fn set_bounds(&self, bounds: Vec<f64>) {
+        if self.0.load().bounds != bounds {
+            self.0.store(Arc::new(HistogramState::new(bounds)));
+        }
     }
 
     fn read(&self) -> Value {
+        let state = self.0.load();
         Value::Histogram {
-            bounds: self.0.bounds.clone(),
-            counts: self.0.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect(),
-            sum: f64::from_bits(self.0.sum.load(Ordering::Relaxed)),
+            bounds: state.bounds.clone(),
+            counts: state.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect(),
+            sum: f64::from_bits(state.sum.load(Ordering::Relaxed)),
         }
     }
 }
@@ -201,6 +215,25 @@ pub enum Value {
     },
 }
 
+impl Value {
+    /// A histogram over `wanted` buckets: exact, as long as every wanted bound is one of those it has. Numbers stay.
+    #[must_use]
+    pub fn in_buckets(self, wanted: &[f64]) -> Self {
+        let (bounds, counts, sum) = match self {
+            Self::Histogram { bounds, counts, sum } if bounds != wanted => (bounds, counts, sum),
+            same => return same,
+        };
+        let mut merged = vec![0; wanted.len() + 1];
+        for (index, count) in counts.iter().enumerate() {
+            let place = bounds.get(index).map_or(wanted.len(), |upper| wanted.partition_point(|bound| bound < upper));
+            if let Some(bucket) = merged.get_mut(place) {
+                *bucket += count;
+            }
+        }
+        Self::Histogram { bounds: wanted.to_vec(), counts: merged, sum }
+    }
+}
+
 /// All series of one metric, read at one time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
@@ -208,15 +241,22 @@ pub struct Reading {
     pub metric: Metric,
     /// What it is.
     pub kind: MetricKind,
+    /// The bounds its histograms are declared with; empty for others.
+    pub bounds: Vec<f64>,
     /// Its series, sorted by labels.
     pub series: Vec<(Labels, Value)>,
 }
+
+/// Further bounds for the histograms of a metric.
+type FineBounds = dyn Fn(&Metric) -> Vec<f64> + Send + Sync;
 
 type Observe = dyn Fn() -> Vec<(Labels, f64)> + Send + Sync;
 
 struct Family {
     metric: Metric,
     kind: MetricKind,
+    /// As the histograms are declared.
+    bounds: Vec<f64>,
     counters: BTreeMap<Labels, Counter>,
     gauges: BTreeMap<Labels, Gauge>,
     histograms: BTreeMap<Labels, Histogram>,
@@ -228,6 +268,8 @@ pub struct Registry {
     level: AtomicU8,
     started: SystemTime,
     families: Mutex<BTreeMap<&'static str, Family>>,
+    /// Taken while `families` is held.
+    fine_bounds: Mutex<Option<Box<FineBounds>>>,
 }
 
 impl fmt::Debug for Registry {
@@ -250,7 +292,12 @@ impl Registry {
     /// An empty registry.
     #[must_use]
     pub fn new(level: Level) -> Arc<Self> {
-        Arc::new(Self { level: AtomicU8::new(level as u8), started: SystemTime::now(), families: Mutex::default() })
+        Arc::new(Self {
+            level: AtomicU8::new(level as u8),
+            started: SystemTime::now(),
+            families: Mutex::default(),
+            fine_bounds: Mutex::default(),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Family>> {
@@ -284,6 +331,7 @@ impl Registry {
         let family = families.entry(metric.name).or_insert_with(|| Family {
             metric,
             kind,
+            bounds: Vec::new(),
             counters: BTreeMap::new(),
             gauges: BTreeMap::new(),
             histograms: BTreeMap::new(),
@@ -312,8 +360,33 @@ impl Registry {
     #[must_use]
     pub fn histogram(&self, metric: Metric, bounds: &[f64], labels: Labels) -> Histogram {
         self.with_family(metric, MetricKind::Histogram, |family| {
-            family.histograms.entry(sorted(labels)).or_insert_with(|| Histogram::new(bounds)).clone()
+            if family.histograms.is_empty() {
+                family.bounds = bounds.to_vec();
+            }
+            let all = self.all_bounds(family);
+            family.histograms.entry(sorted(labels)).or_insert_with(|| Histogram::new(all)).clone()
         })
+    }
+
+    /// The declared bounds and the further ones, ascending.
+    fn all_bounds(&self, family: &Family) -> Vec<f64> {
+        let fine = self.fine_bounds.lock().unwrap_or_else(PoisonError::into_inner);
+        let more = fine.as_ref().map(|fine| fine(&family.metric)).unwrap_or_default();
+        let mut bounds: Vec<f64> = family.bounds.iter().copied().chain(more).collect();
+        bounds.sort_by(f64::total_cmp);
+        bounds.dedup();
+        bounds
+    }
+
+    /// Makes histograms count in further buckets too, which only [`Registry::read_fine`] tells. Those whose buckets change by
+    /// this count anew.
+    pub fn set_fine_bounds(&self, fine: impl Fn(&Metric) -> Vec<f64> + Send + Sync + 'static) {
+        let families = self.lock();
+        *self.fine_bounds.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(fine));
+        for family in families.values() {
+            let all = self.all_bounds(family);
+            family.histograms.values().for_each(|histogram| histogram.set_bounds(all.clone()));
+        }
     }
 
     /// Values that are asked for when somebody reads. `kind` is [`MetricKind::Gauge`] or [`MetricKind::Counter`].
@@ -331,6 +404,17 @@ impl Registry {
     /// Reads everything the level shows, sorted by name and labels.
     #[must_use]
     pub fn read(&self) -> Vec<Reading> {
+        let mut readings = self.read_fine();
+        for reading in readings.iter_mut().filter(|reading| reading.kind == MetricKind::Histogram) {
+            let series = std::mem::take(&mut reading.series).into_iter();
+            reading.series = series.map(|(labels, value)| (labels, value.in_buckets(&reading.bounds))).collect();
+        }
+        readings
+    }
+
+    /// As [`Registry::read`], with histograms in all the buckets they count in.
+    #[must_use]
+    pub fn read_fine(&self) -> Vec<Reading> {
         let level = self.level();
         // Observers may take other locks (the ledger's), so they run after this one is released.
         let mut readings = Vec::new();
@@ -342,7 +426,7 @@ impl Registry {
             series.extend(family.gauges.iter().map(|(labels, g)| (labels.clone(), Value::Number(g.get() as f64))));
             series.extend(family.histograms.iter().map(|(labels, h)| (labels.clone(), h.read())));
             observers.push(family.observers.iter().filter_map(Weak::upgrade).collect::<Vec<_>>());
-            readings.push(Reading { metric: family.metric, kind: family.kind, series });
+            readings.push(Reading { metric: family.metric, kind: family.kind, bounds: family.bounds.clone(), series });
         }
         for (reading, observers) in readings.iter_mut().zip(observers) {
             for observe in observers {
@@ -464,6 +548,30 @@ mod tests {
         let Value::Histogram { counts, sum, .. } = registry.read()[0].series[0].1.clone() else { panic!() };
         assert_eq!(counts, [2, 1, 1]);
         assert!((sum - 12.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn finer_buckets_are_told_to_those_who_ask_and_merge_exactly() {
+        let registry = Registry::new(Level::Detailed);
+        let early = registry.histogram(SIZES, &[1.0, 10.0], Labels::new());
+        registry.set_fine_bounds(|metric| if metric.name == "sizes" { vec![5.0, 100.0, 1.0] } else { vec![9.0] });
+        let late = registry.histogram(SIZES, &[1.0, 10.0], vec![("late".to_owned(), String::new())]);
+        for histogram in [early, late] {
+            for value in [1.0, 5.0, 6.0, 10.0, 11.0, 200.0] {
+                histogram.record(value);
+            }
+        }
+        for (labels, value) in &registry.read_fine()[0].series {
+            let fine =
+                Value::Histogram { bounds: vec![1.0, 5.0, 10.0, 100.0], counts: vec![1, 1, 2, 1, 1], sum: 233.0 };
+            assert_eq!(*value, fine, "{labels:?}");
+            let wanted = Value::Histogram { bounds: vec![5.0, 100.0], counts: vec![2, 3, 1], sum: 233.0 };
+            assert_eq!(value.clone().in_buckets(&[5.0, 100.0]), wanted);
+        }
+        for (labels, value) in &registry.read()[0].series {
+            let declared = Value::Histogram { bounds: vec![1.0, 10.0], counts: vec![1, 3, 2], sum: 233.0 };
+            assert_eq!(*value, declared, "{labels:?}");
+        }
     }
 
     #[test]

@@ -191,10 +191,18 @@ fn wrong_configurations_are_refused_with_a_reason() {
         ),
         (view("{stream: {description: a}}"), "a view must select by"),
         (view("{selector: {instrument_name: 'a*'}, stream: {name: b}}"), "`name` needs a selector"),
-        (view("{selector: {meter_name: m}}"), "`metrics.views[0].selector.meter_name` is not supported"),
         (
-            view("{selector: {unit: s}, stream: {aggregation: {explicit_bucket_histogram: {boundaries: [1]}}}}"),
-            "buckets of weir's histograms are fixed",
+            view("{stream: {aggregation: {drop: , sum: }}, selector: {unit: s}}"),
+            "must not specify multiple aggregations",
+        ),
+        (view("{selector: {unit: s}, stream: {aggregation: {last_value: {}}}}"), "not what was added last"),
+        (
+            view("{selector: {unit: s}, stream: {aggregation: {base2_exponential_bucket_histogram: {}}}}"),
+            "exponential histograms are not recorded",
+        ),
+        (
+            view("{selector: {unit: s}, stream: {aggregation: {explicit_bucket_histogram: {boundaries: [2, 1]}}}}"),
+            "`boundaries` must be finite and ascending",
         ),
         ("logs: {processors: [{batch: {}}]}".into(), "`logs.processors` is not supported"),
         ("logs: {level: loud}".into(), "'logs.level' does not know the text `loud`"),
@@ -267,7 +275,7 @@ fn propagators_name_the_headers_that_carry_a_trace() {
         ("[tracecontext]", TraceHeaders::W3c),
         ("[b3]", TraceHeaders::B3),
         ("[tracecontext, b3]", TraceHeaders::W3cThenB3),
-        ("b3,tracecontext", TraceHeaders::B3ThenW3c),
+        ("'b3,tracecontext'", TraceHeaders::B3ThenW3c),
     ] {
         let config = decode_str::<TelemetryConfig>(&format!("traces: {{propagators: {propagators}}}")).unwrap().0;
         assert!(config.traces.propagates());

@@ -1,4 +1,5 @@
-//! `service::telemetry::metrics::views`: metrics left out, renamed, or with fewer attributes.
+//! `service::telemetry::metrics::views`: metrics left out, renamed, with fewer attributes, or
+//! with other buckets.
 
 use config::{Config, Decode, Decoder, Node, Optional, Schema, Unsupported, Validator};
 
@@ -37,15 +38,12 @@ pub struct SelectorConfig {
     pub instrument_type: Option<InstrumentType>,
     /// Unit.
     pub unit: String,
-    /// Meter.
-    #[config(unsupported = "metrics of weir are not grouped by meters; select by `instrument_name`")]
-    pub meter_name: Unsupported,
-    /// Meter's version.
-    #[config(unsupported = "metrics of weir are not grouped by meters; select by `instrument_name`")]
-    pub meter_version: Unsupported,
-    /// Meter's schema.
-    #[config(unsupported = "metrics of weir are not grouped by meters; select by `instrument_name`")]
-    pub meter_schema_url: Unsupported,
+    /// Meter: the Collector's name of the library that records the metric, `weir` for weir's own metrics.
+    pub meter_name: String,
+    /// Meter's version: that of weir.
+    pub meter_version: String,
+    /// Meter's schema; meters here have none, so with any text nothing is selected.
+    pub meter_schema_url: String,
 }
 
 impl SelectorConfig {
@@ -83,7 +81,7 @@ pub struct StreamConfig {
     pub description: String,
     /// Attributes that stay; series that become the same are added up.
     pub attribute_keys: Option<AttributeKeys>,
-    /// `drop` leaves the metric out.
+    /// How values are put together.
     pub aggregation: Option<AggregationConfig>,
     /// Bound of series.
     #[config(unsupported = "series of weir's own metrics are bounded by its configuration")]
@@ -116,6 +114,7 @@ impl Decode for AttributeKeys {
 
 /// How values are put together.
 #[derive(Clone, Debug, PartialEq, Config)]
+#[config(validate = AggregationConfig::check)]
 pub struct AggregationConfig {
     /// Left out.
     #[config(default = Optional::default_off(EmptyConfig::default()))]
@@ -123,16 +122,57 @@ pub struct AggregationConfig {
     /// As the instrument has it.
     #[config(default = Optional::default_off(EmptyConfig::default()))]
     pub default: Optional<EmptyConfig>,
-    /// As a sum.
-    #[config(unsupported = "the form of weir's metrics is fixed; only `drop` and `default` are possible")]
-    pub sum: Unsupported,
+    /// As a sum: of a histogram, the sum of its values; counters are sums, and gauges stay as they are.
+    #[config(default = Optional::default_off(EmptyConfig::default()))]
+    pub sum: Optional<EmptyConfig>,
     /// As the last value.
-    #[config(unsupported = "the form of weir's metrics is fixed; only `drop` and `default` are possible")]
+    #[config(unsupported = "only the totals of counters are kept, not what was added last")]
     pub last_value: Unsupported,
-    /// With other buckets.
-    #[config(unsupported = "buckets of weir's histograms are fixed; only `drop` and `default` are possible")]
-    pub explicit_bucket_histogram: Unsupported,
+    /// Histograms with these buckets; others stay as they are.
+    pub explicit_bucket_histogram: Optional<BucketsConfig>,
     /// As an exponential histogram.
-    #[config(unsupported = "buckets of weir's histograms are fixed; only `drop` and `default` are possible")]
+    #[config(unsupported = "exponential histograms are not recorded; use `explicit_bucket_histogram`")]
     pub base2_exponential_bucket_histogram: Unsupported,
+}
+
+impl AggregationConfig {
+    fn check(&self, v: &mut Validator<'_>) {
+        let given = [self.drop.is_on(), self.default.is_on(), self.sum.is_on(), self.explicit_bucket_histogram.is_on()];
+        if given.iter().filter(|given| **given).count() > 1 {
+            v.error("", "must not specify multiple aggregations");
+        }
+    }
+}
+
+/// Buckets of a histogram.
+#[derive(Clone, Debug, PartialEq, Config)]
+#[config(validate = BucketsConfig::check)]
+pub struct BucketsConfig {
+    /// Inclusive upper bounds, ascending.
+    #[config(default = DEFAULT_BOUNDARIES.to_vec())]
+    pub boundaries: Vec<f64>,
+    /// Whether the least and the greatest value are recorded.
+    #[config(default = true, no_effect = "weir's histograms have no minimum and maximum")]
+    pub record_min_max: bool,
+}
+
+/// OpenTelemetry's default.
+const DEFAULT_BOUNDARIES: [f64; 15] =
+    [0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0, 10_000.0];
+
+/// Most boundaries of one view.
+const BOUNDARIES_MAX: usize = 500;
+
+impl BucketsConfig {
+    fn check(&self, v: &mut Validator<'_>) {
+        let ascends = self.boundaries.windows(2).all(|pair| matches!(pair, [low, high] if low < high));
+        if !ascends || !self.boundaries.iter().all(|bound| bound.is_finite()) {
+            v.error("boundaries", "`boundaries` must be finite and ascending");
+        }
+        if self.boundaries.len() > BOUNDARIES_MAX {
+            let message =
+                format!("`boundaries` has {} entries; at most {BOUNDARIES_MAX} are possible", self.boundaries.len());
+            v.error("boundaries", message);
+        }
+    }
 }
