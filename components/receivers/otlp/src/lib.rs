@@ -17,7 +17,8 @@ pub mod receiver;
 
 use std::sync::Arc;
 
-use component::{Factory, Stability};
+use component::{BuildError, Factory, Stability};
+use net::tls::ServerTls;
 use pdata::Signal;
 
 pub use config::OtlpConfig;
@@ -27,8 +28,43 @@ pub use receiver::OtlpReceiver;
 #[must_use]
 pub fn factory() -> Factory {
     Factory::receiver::<OtlpConfig>("otlp", |settings, config, outputs| {
+        check_certificates(&config)?;
         Ok(Arc::new(OtlpReceiver::new(settings, config, outputs)))
     })
     .with_signals(Stability::Stable, &Signal::ALL)
     .with_references(OtlpConfig::extension_refs)
+}
+
+/// Reads the certificates of each protocol, so that `validate` and a reload find out about bad ones before anything is
+/// bound. The servers read them again when they start.
+fn check_certificates(config: &OtlpConfig) -> Result<(), BuildError> {
+    let grpc = config.protocols.grpc.get().and_then(|grpc| grpc.tls.get());
+    let http = config.protocols.http.get().and_then(|http| http.server.tls.get());
+    for (protocol, tls) in [("grpc", grpc), ("http", http)] {
+        if let Some(tls) = tls {
+            ServerTls::new(tls, &[]).map_err(|error| {
+                BuildError::at(format!("protocols::{protocol}::tls::{}", error.key), error.report())
+            })?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_that_cannot_be_read_are_found_before_anything_is_bound() {
+        for (protocol, file) in [("grpc", "/nonexistent/a.pem"), ("http", "/nonexistent/a.pem"), ("grpc", "Cargo.toml")]
+        {
+            let yaml = format!("protocols: {{{protocol}: {{tls: {{cert_file: {file}, key_file: Cargo.toml}}}}}}");
+            let config = ::config::decode_str::<OtlpConfig>(&yaml).unwrap().0;
+            let error = check_certificates(&config).unwrap_err();
+            assert_eq!(error.path, format!("protocols::{protocol}::tls::cert_file"));
+            assert!(error.message.contains(file), "{error:?}");
+        }
+        let plain = ::config::decode_str::<OtlpConfig>("protocols: {grpc: , http: }").unwrap().0;
+        check_certificates(&plain).unwrap();
+    }
 }
