@@ -397,7 +397,7 @@ async fn requests_that_are_no_exports_are_told_so() {
     assert_eq!(code, Code::Unimplemented);
     let (code, ..) = running.export_grpc("/opentelemetry.proto.collector.trace.v1.TraceService/Import", &[]).await;
     assert_eq!(code, Code::Unimplemented);
-    for (reason, count) in [("content_type", 1), ("path", 3), ("method", 3)] {
+    for (reason, count) in [("content_type", 1), ("path", 5), ("method", 3)] {
         assert_eq!(running.count("weir_receiver_invalid_requests", &[("reason", reason)]), count, "{reason}");
     }
     running.stop().await;
