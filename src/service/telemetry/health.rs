@@ -49,6 +49,7 @@ pub(super) fn health(host: &Host) -> (u16, String) {
         "uptime_seconds": host.registry().started().elapsed().unwrap_or_default().as_secs(),
         "components": components,
         "queues": queues(host),
+        "destinations": destinations(host),
         "bytes_held": host.account().held(),
         "ledger_difference": i64::try_from(difference).unwrap_or(i64::MAX),
     });
@@ -80,6 +81,27 @@ fn queues(host: &Host) -> Vec<Json> {
         Json::Object(queue)
     };
     sizes.iter().map(queue).collect()
+}
+
+/// Each exporter's destination: seconds since it last took something (null before the first time), and what is wrong.
+fn destinations(host: &Host) -> Vec<Json> {
+    let (readings, health) = (host.registry().read(), host.health());
+    let ages = readings.iter().find(|reading| reading.metric.name == "weir_exporter_last_success_age");
+    let destination = |(labels, age): &(Vec<(String, String)>, Value)| {
+        let mut destination: Map<String, Json> =
+            labels.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+        if let Value::Number(age) = age {
+            destination.insert("last_success_age_seconds".to_owned(), (*age).into());
+        }
+        let label =
+            |wanted: &str| labels.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.as_str());
+        let name = format!("exporter `{}` for {}", label("exporter"), label("data_type"));
+        if let Some(Health::Recoverable(cause) | Health::Permanent(cause)) = health.get(&name) {
+            destination.insert("cause".to_owned(), cause.as_str().into());
+        }
+        Json::Object(destination)
+    };
+    ages.into_iter().flat_map(|reading| &reading.series).map(destination).collect()
 }
 
 /// HTTP status and text of `/readyz`.
@@ -143,5 +165,25 @@ mod tests {
         assert_eq!(body["components"], json!([component]));
         assert_eq!(body["queues"], json!([{"exporter": "otlp", "size": 3.0, "capacity": 10.0}]));
         assert_eq!(body["ledger_difference"], 0);
+    }
+
+    #[test]
+    fn health_tells_when_destinations_last_took_something_and_what_is_wrong() {
+        let (host, _fatal) = Host::new(ByteAccount::unlimited(), Ledger::new(), Registry::new(Level::Basic));
+        let metric = Metric { name: "weir_exporter_last_success_age", help: "", unit: "s", level: Level::Basic };
+        let labels = |signal: &str| {
+            let pairs = [("exporter", "otlp/eu"), ("data_type", signal), ("destination", "eu:4317")];
+            pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+        };
+        let _ages = host
+            .registry()
+            .observe(metric, MetricKind::Gauge, move || vec![(labels("logs"), f64::NAN), (labels("traces"), 12.5)]);
+        host.report_health("exporter `otlp/eu` for logs", Health::Recoverable("connection refused".into()));
+        host.report_health("exporter `otlp/eu` for traces", Health::Ok);
+        let body: Json = serde_json::from_str(&health(&host).1).unwrap();
+        let entry = |signal: &str, age: Json| json!({"exporter": "otlp/eu", "data_type": signal, "destination": "eu:4317", "last_success_age_seconds": age});
+        let mut logs = entry("logs", Json::Null);
+        logs["cause"] = "connection refused".into();
+        assert_eq!(body["destinations"], json!([logs, entry("traces", 12.5.into())]));
     }
 }

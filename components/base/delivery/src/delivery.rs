@@ -24,7 +24,7 @@ use crate::config::{DeliveryConfig, QueueConfig, Sizer, TimeoutConfig};
 use crate::feed::{Batching, Feed};
 use crate::limit::SizeLimit;
 use crate::memory::MemoryQueue;
-use crate::metrics::{Metrics, QUEUE_CAPACITY, QUEUE_SIZE};
+use crate::metrics::{LAST_SUCCESS_AGE, Metrics, QUEUE_CAPACITY, QUEUE_SIZE};
 use crate::queue::{Entry, PutError, PutRefusal, Queue};
 use crate::report::Report;
 use crate::transport::Transport;
@@ -266,7 +266,15 @@ impl Component for Delivery {
             self.check_storage(host)?;
             self.courier.transport.start(host).await?;
             self.courier.report.started(host);
-            let Some(queued) = &self.queue else { return Ok(()) };
+            let courier = Arc::clone(&self.courier);
+            let labels = [("data_type", self.signal.as_str()), ("destination", courier.report.destination())];
+            let age = Arc::clone(&courier);
+            let age = move || age.report.last_success_age_seconds();
+            let last_success = self.settings.telemetry.gauge(LAST_SUCCESS_AGE, &labels, age);
+            let Some(queued) = &self.queue else {
+                self.running().observers = vec![last_success];
+                return Ok(());
+            };
             let batching = queued.config.batch.get().map(|batch| {
                 let mut batching = Batching::of_config(&queued.config, batch);
                 batching.metadata_keys.extend(self.courier.transport.metadata_keys());
@@ -277,6 +285,7 @@ impl Component for Delivery {
             let data_type = &[("data_type", self.signal.as_str())];
             let (size, capacity) = (Arc::clone(&queued.queue), Arc::clone(&queued.queue));
             let observers = vec![
+                last_success,
                 telemetry.gauge(QUEUE_SIZE, data_type, move || size.used() as f64),
                 telemetry.gauge(QUEUE_CAPACITY, data_type, move || capacity.capacity() as f64),
             ];

@@ -56,6 +56,14 @@ const ENQUEUE_SIZE: Metric =
 const ENQUEUE_BYTES: Metric =
     metric("otelcol_exporter_enqueue_size_bytes", "Bytes per batch put into the queue", "By", Level::Detailed);
 
+/// Age of the last success.
+pub(crate) const LAST_SUCCESS_AGE: Metric = metric(
+    "weir_exporter_last_success_age",
+    "Time since the destination last took something; not a number before the first time",
+    "s",
+    Level::Basic,
+);
+
 /// Room taken in the queue.
 pub(crate) const QUEUE_SIZE: Metric =
     metric("otelcol_exporter_queue_size", "What the queue holds, in its own unit", "{batches}", Level::Basic);

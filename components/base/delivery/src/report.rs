@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -61,6 +61,9 @@ pub(crate) struct Report {
     unit: &'static str,
     host: OnceLock<Host>,
     failing: AtomicBool,
+    created: Instant,
+    /// Milliseconds from `created` to the last success, and one more; 0 before the first.
+    last_success_ms: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -79,13 +82,31 @@ impl Report {
         unit: &'static str,
     ) -> Self {
         let (host, failing, state) = (OnceLock::new(), AtomicBool::new(false), Mutex::default());
-        Self { exporter, signal, destination, queue, unit, host, failing, state }
+        let (created, last_success_ms) = (Instant::now(), AtomicU64::new(0));
+        Self { exporter, signal, destination, queue, unit, host, failing, created, last_success_ms, state }
     }
 
     /// From now on health is reported to `host`.
     pub(crate) fn started(&self, host: &Host) {
         // A second start keeps the first host; there is one per process.
         let _first = self.host.set(host.clone());
+    }
+
+    /// Where to.
+    pub(crate) fn destination(&self) -> &str {
+        &self.destination
+    }
+
+    fn age_ms(&self) -> u64 {
+        u64::try_from(self.created.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
+    }
+
+    /// Seconds since something was sent; not a number before the first time.
+    pub(crate) fn last_success_age_seconds(&self) -> f64 {
+        match self.last_success_ms.load(Ordering::Relaxed) {
+            0 => f64::NAN,
+            at => self.age_ms().saturating_sub(at - 1) as f64 / 1000.0,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -176,6 +197,7 @@ impl Report {
 
     /// An attempt succeeded.
     pub(crate) fn succeeded(&self) {
+        self.last_success_ms.store(self.age_ms() + 1, Ordering::Relaxed);
         if !self.failing.load(Ordering::Relaxed) {
             return;
         }

@@ -74,6 +74,7 @@ async fn one_line_per_cause_and_interval_with_what_became_of_the_data() {
         ],
     );
     assert_eq!(bench.host.health()["exporter `test/1` for traces"], Health::Recoverable("test:4317: try later".into()));
+    assert!(last_success_age(&bench.host).is_nan(), "nothing was sent yet");
     tokio::time::sleep(Duration::from_secs(120)).await;
     // The attempts after 65 s are the last ones: a line for the first loss, the other four are summed up later.
     bench.send(90..91).await.unwrap();
@@ -84,6 +85,18 @@ async fn one_line_per_cause_and_interval_with_what_became_of_the_data() {
     assert!(lines.len() <= 4, "{lines:#?}");
     check(lines.last().unwrap(), &["sending works again; data was lost"]);
     assert_eq!(bench.host.health()["exporter `test/1` for traces"], Health::Ok);
+    let age = last_success_age(&bench.host);
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    assert!((last_success_age(&bench.host) - age - 7.0).abs() < 0.1, "{age}");
+}
+
+fn last_success_age(host: &component::Host) -> f64 {
+    let readings = host.registry().read();
+    let reading = readings.iter().find(|reading| reading.metric.name == "weir_exporter_last_success_age").unwrap();
+    let (labels, value) = &reading.series[0];
+    assert!(labels.contains(&("destination".to_owned(), "test:4317".to_owned())), "{labels:?}");
+    let component::telemetry::Value::Number(age) = value else { panic!("{value:?}") };
+    *age
 }
 
 fn field(line: &str, name: &str) -> u64 {
