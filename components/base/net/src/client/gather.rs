@@ -225,7 +225,7 @@ mod tests {
     fn frames_are_written_together_in_order_and_without_copying_bodies() {
         for at_most in [1000, 100_000, usize::MAX] {
             let (sources, message) = (Arc::new(Sources::default()), body(50_000));
-            let listed = sources.list(&[message.clone()]);
+            let listed = sources.list(std::slice::from_ref(&message));
             let mut gather = Gather::new(Arc::clone(&sources));
             let mut socket = Socket { at_most, ..Socket::default() };
             let mut cx = Context::from_waker(Waker::noop());
