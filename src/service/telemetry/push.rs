@@ -297,7 +297,8 @@ mod tests {
         let resource = Resource::test(&[("service.name", "weir")]);
         let mut told = Told::default();
         let mut export = |temporality, now| {
-            let (payload, now_told) = encode(&view::apply(registry.read_fine(), &[]), &resource, temporality, 5, now, &told);
+            let (payload, now_told) =
+                encode(&view::apply(registry.read_fine(), &[]), &resource, temporality, 5, now, &told);
             told = now_told;
             assert_eq!(payload.items(), 4);
             json(&payload)

@@ -5,8 +5,8 @@
 
 pub mod config;
 mod connect;
-mod gather;
 pub mod error;
+mod gather;
 pub mod grpc;
 mod headers;
 pub mod http;
