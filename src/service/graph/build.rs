@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use component::factory::{ConnectorOutputs, Create, Outputs, Shared};
 use component::fanout::BRANCHES_MAX;
-use component::telemetry::{Level, Metric};
+use component::telemetry::{Level, Metric, SECOND_BUCKETS};
 use component::{
-    BuildError, Component, ComponentId, Consumer, Counter, DeliveryError, Edge, Factory, Fanout, Host, Kind, Process,
-    Processor, Row, Settings, Stage, Telemetry,
+    BuildError, Component, ComponentId, ConsumeFuture, Consumer, Counter, DeliveryError, Edge, Factory, Fanout,
+    Histogram, Host, Kind, Process, Processor, Row, Settings, Stage, Telemetry,
 };
 use config::{ConfigError, Errors, Node as ConfigNode, codes};
 use pdata::{Batch, Gate, Signal};
@@ -31,6 +32,13 @@ const OUTGOING: Metric = Metric {
     help: "Items emitted by the processor",
     unit: "{items}",
     level: Level::Basic,
+};
+
+const DURATION: Metric = Metric {
+    name: "otelcol_processor_internal_duration",
+    help: "Duration of time taken to process a batch of telemetry data through the processor",
+    unit: "s",
+    level: Level::Detailed,
 };
 
 /// Name of the edge from a connector to the pipelines it feeds, and by which the graph knows that it feeds one.
@@ -131,10 +139,7 @@ impl<'a> Builder<'a> {
         let shared = self.shared(kind, id, &identity);
         let settings = Settings {
             id: id.clone(),
-            telemetry: Telemetry::new(
-                Arc::clone(self.host.registry()),
-                vec![(kind.as_str().to_owned(), id.to_string())],
-            ),
+            telemetry: self.telemetry(kind, id),
             account: Arc::clone(self.host.account()),
             shared: shared.clone(),
         };
@@ -252,13 +257,13 @@ impl<'a> Builder<'a> {
             // Named after the processor alone: a reload may keep it while what stands behind it changes.
             let name = format!("{id}: {} ->", processor.id);
             let onward: Arc<dyn Consumer> = if row.is_empty() { Arc::new(out.clone()) } else { Arc::clone(&next) };
-            let behind = self.edge(name.clone(), onward, Vec::new());
+            let behind = self.edge(name.clone(), Arc::clone(&onward), Vec::new());
             let (signal, given) = (id.signal, behind);
             let key = NodeKey::Processor(id.clone(), processor.id.clone());
             let place = id.to_string();
             let instance = self.node(key, Kind::Processor, &processor.id, &place, |factory, component, settings| {
                 let Create::Processor(create) = factory.create() else { return None };
-                let counts = Counts::new(&settings, signal);
+                let counts = Counts::new(&settings.telemetry, signal);
                 let instance = |processor| match processor {
                     Processor::Sync(inner) => Instance::Process(Arc::new(Counted { inner, counts })),
                     Processor::Stateful(inner) => Instance::Stage(inner),
@@ -277,7 +282,10 @@ impl<'a> Builder<'a> {
                 Some(Instance::Stage(stage)) => {
                     row.clear();
                     gates.clear();
-                    next = stage;
+                    let counts = Counts::new(&self.telemetry(Kind::Processor, &processor.id), signal);
+                    let emitted = Passing { inner: onward, items: counts.outgoing, only_taken: true };
+                    self.edge(name, Arc::new(emitted), Vec::new());
+                    next = Arc::new(Passing { inner: stage, items: counts.incoming, only_taken: false });
                     out = self.edge(format!("{id}: -> {}", processor.id), Arc::clone(&next), Vec::new());
                 }
                 _ => {}
@@ -296,6 +304,10 @@ impl<'a> Builder<'a> {
             .unwrap_or_else(|| Head::new(Arc::clone(self.host.ledger()), &id.to_string(), id.signal, first));
         self.new.heads.insert(id.clone(), head);
         self.gates.insert(id.clone(), gates);
+    }
+
+    fn telemetry(&self, kind: Kind, id: &ComponentId) -> Telemetry {
+        Telemetry::new(Arc::clone(self.host.registry()), vec![(kind.as_str().to_owned(), id.to_string())])
     }
 
     fn exporter(&mut self, id: &ComponentId, signal: Signal) -> Option<Arc<dyn Stage>> {
@@ -375,15 +387,37 @@ impl<'a> Builder<'a> {
 struct Counts {
     incoming: Counter,
     outgoing: Counter,
+    duration: Histogram,
 }
 
 impl Counts {
-    fn new(settings: &Settings, signal: Signal) -> Self {
+    fn new(telemetry: &Telemetry, signal: Signal) -> Self {
         let labels = [("otel.signal", signal.as_str())];
         Self {
-            incoming: settings.telemetry.counter(INCOMING, &labels),
-            outgoing: settings.telemetry.counter(OUTGOING, &labels),
+            incoming: telemetry.counter(INCOMING, &labels),
+            outgoing: telemetry.counter(OUTGOING, &labels),
+            duration: telemetry.histogram(DURATION, SECOND_BUCKETS, &labels),
         }
+    }
+}
+
+/// Counts the items that go into a stateful processor, or those that come out of it and are taken.
+struct Passing {
+    inner: Arc<dyn Consumer>,
+    items: Counter,
+    only_taken: bool,
+}
+
+impl Consumer for Passing {
+    fn consume(&self, batch: Batch) -> ConsumeFuture<'_> {
+        Box::pin(async move {
+            let items = batch.items();
+            let answer = self.inner.consume(batch).await;
+            if answer.is_ok() || !self.only_taken {
+                self.items.add(items);
+            }
+            answer
+        })
     }
 }
 
@@ -409,7 +443,9 @@ impl Component for Counted {
 impl Process for Counted {
     fn process(&self, batch: Batch) -> Result<Option<Batch>, DeliveryError> {
         self.counts.incoming.add(batch.items());
+        let begun = Instant::now();
         let processed = self.inner.process(batch);
+        self.counts.duration.record(begun.elapsed().as_secs_f64());
         if let Ok(Some(batch)) = &processed {
             self.counts.outgoing.add(batch.items());
         }

@@ -63,7 +63,11 @@ impl Listener {
                         own.set_nonblocking(true)?;
                         TcpListener::from_std(own)
                     });
-                    return Ok(Self(Kind::Tcp(own.map_err(fail)?, shared)));
+                    let own = own.map_err(fail)?;
+                    let bound = own.local_addr().unwrap_or(address);
+                    let reachable = if bound.ip().is_loopback() { "this machine" } else { "the network" };
+                    tracing::info!(component = %owner, address = %bound, reachable_from = reachable, "listening");
+                    return Ok(Self(Kind::Tcp(own, shared)));
                 }
                 // Systems without IPv6 fall back to IPv4 for "every address".
                 Err(error) => last = Some(error),
