@@ -137,6 +137,43 @@ async fn the_page_can_be_scraped_and_tells_of_health() {
     running.stop().await;
 }
 
+/// Every kind of component tells at level detailed what it consumed and produced, and how that ended.
+#[tokio::test]
+async fn level_detailed_counts_items_by_outcome() {
+    let telemetry = page_on(0, "").replace("readers", "level: detailed, readers");
+    let text = configuration(&telemetry)
+        .replace("processors: {passing: }", "processors: {passing: , holding: }\nconnectors: {relay/x: }")
+        .replace("processors: [passing], exporters: [steady]", "processors: [passing, holding], exporters: [relay/x]")
+        + "    logs/2: {receivers: [relay/x], exporters: [steady]}\n";
+    let (feeds, text) = (Feeds::default(), Arc::new(Mutex::new(text)));
+    let options = ServiceOptions { uris: vec!["env:CONFIGURATION".to_owned()], ..ServiceOptions::default() };
+    let service = Service::start(options, Arc::new(catalog(&feeds, 1)), &env(&text)).await.unwrap();
+    let running = Running { service, feeds, text };
+    running.feed(logs(7, "")).await;
+    let registry = Arc::clone(running.service.host().registry());
+    running.stop().await;
+    let success = |name: &str, id: &str| {
+        let reading = registry.read().into_iter().find(|reading| reading.metric.name == name)?;
+        let wanted = [("otelcol.component.id", id), ("outcome", "success")];
+        let is_wanted = |labels: &Vec<(String, String)>| {
+            wanted.iter().all(|(name, value)| labels.iter().any(|(n, v)| n == name && v == value))
+        };
+        reading.series.into_iter().find(|(labels, _)| is_wanted(labels)).map(|(_, value)| value)
+    };
+    for (name, id) in [
+        ("otelcol.receiver.produced.items", "feed"),
+        ("otelcol.processor.consumed.items", "passing"),
+        ("otelcol.processor.produced.items", "passing"),
+        ("otelcol.processor.consumed.items", "holding"),
+        ("otelcol.processor.produced.items", "holding"),
+        ("otelcol.connector.consumed.items", "relay/x"),
+        ("otelcol.connector.produced.items", "relay/x"),
+        ("otelcol.exporter.consumed.items", "steady"),
+    ] {
+        assert_eq!(success(name, id), Some(component::telemetry::Value::Number(7.0)), "{name} {id}");
+    }
+}
+
 #[tokio::test]
 async fn an_address_in_use_is_named_and_nothing_runs() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

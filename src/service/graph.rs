@@ -6,6 +6,7 @@
 //! longer wanted, upstream first, so that each drains into a neighbour that still works.
 
 mod build;
+mod counts;
 mod layout;
 mod stop;
 

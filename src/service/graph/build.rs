@@ -2,44 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
 
 use component::factory::{ConnectorOutputs, Create, Outputs, Shared};
 use component::fanout::BRANCHES_MAX;
-use component::telemetry::{Level, Metric, SECOND_BUCKETS};
 use component::{
-    BuildError, Component, ComponentId, ConsumeFuture, Consumer, Counter, DeliveryError, Edge, Factory, Fanout,
-    Histogram, Host, Kind, Process, Processor, Row, Settings, Stage, Telemetry,
+    BuildError, ComponentId, Consumer, Edge, Factory, Fanout, Host, Kind, Process, Processor, Row, Settings, Stage,
+    Telemetry,
 };
 use config::{ConfigError, Errors, Node as ConfigNode, codes};
-use pdata::{Batch, Gate, Signal};
+use pdata::{Gate, Signal};
 
+use super::counts::{self, Counts, Side};
 use super::layout::layout;
 use super::{Graph, Identity, Instance, Node, NodeKey, Split};
 use crate::catalog::Catalog;
 use crate::service::head::Head;
 use crate::service::plan::{PipelineId, Plan, PlannedComponent, PlannedPipeline};
 use crate::service::telemetry::trace::Traced;
-
-const INCOMING: Metric = Metric {
-    name: "otelcol_processor_incoming_items",
-    help: "Items passed to the processor",
-    unit: "{items}",
-    level: Level::Basic,
-};
-const OUTGOING: Metric = Metric {
-    name: "otelcol_processor_outgoing_items",
-    help: "Items emitted by the processor",
-    unit: "{items}",
-    level: Level::Basic,
-};
-
-const DURATION: Metric = Metric {
-    name: "otelcol_processor_internal_duration",
-    help: "Duration of time taken to process a batch of telemetry data through the processor",
-    unit: "s",
-    level: Level::Detailed,
-};
 
 /// Name of the edge from a connector to the pipelines it feeds, and by which the graph knows that it feeds one.
 pub(super) fn connector_edge(id: &ComponentId, pipeline: &PipelineId) -> String {
@@ -207,6 +186,23 @@ impl<'a> Builder<'a> {
         Traced::before(&self.new.spans, kind, id, signal, kind == "receiver", next)
     }
 
+    /// `inner` with its items counted by outcome, at level detailed.
+    fn counted(
+        &self,
+        kind: Kind,
+        side: Side,
+        id: &ComponentId,
+        pipeline: Option<&PipelineId>,
+        signal: Signal,
+        inner: Arc<dyn Consumer>,
+    ) -> Arc<dyn Consumer> {
+        if !self.plan.telemetry.metrics.is_detailed() {
+            return inner;
+        }
+        let pipeline = pipeline.map(ToString::to_string);
+        counts::by_outcome(self.host.registry(), kind, side, id, (signal, pipeline.as_deref()), inner)
+    }
+
     /// What leads from the edge named `from` to `branches`.
     fn fanout(
         &mut self,
@@ -242,6 +238,7 @@ impl<'a> Builder<'a> {
             if self.plan.is_connector(&exporter.id) {
                 branches.extend(self.connector(&exporter.id, id.signal));
             } else if let Some(stage) = self.exporter(&exporter.id, id.signal) {
+                let stage = self.counted(Kind::Exporter, Side::Consumed, &exporter.id, None, id.signal, stage);
                 branches.push(self.traced("exporter", &exporter.id.to_string(), id.signal, stage));
             }
         }
@@ -261,11 +258,18 @@ impl<'a> Builder<'a> {
             let (signal, given) = (id.signal, behind);
             let key = NodeKey::Processor(id.clone(), processor.id.clone());
             let place = id.to_string();
+            let is_detailed = self.plan.telemetry.metrics.is_detailed();
+            let detailed = is_detailed.then(|| Arc::clone(self.host.registry()));
             let instance = self.node(key, Kind::Processor, &processor.id, &place, |factory, component, settings| {
                 let Create::Processor(create) = factory.create() else { return None };
                 let counts = Counts::new(&settings.telemetry, signal);
-                let instance = |processor| match processor {
-                    Processor::Sync(inner) => Instance::Process(Arc::new(Counted { inner, counts })),
+                let instance = |created| match created {
+                    Processor::Sync(inner) => Instance::Process(counts.inside(
+                        inner,
+                        detailed.as_deref(),
+                        &processor.id,
+                        (signal, Some(&place)),
+                    )),
                     Processor::Stateful(inner) => Instance::Stage(inner),
                 };
                 Some(create(settings, &component.config, signal, given).map(instance))
@@ -283,9 +287,11 @@ impl<'a> Builder<'a> {
                     row.clear();
                     gates.clear();
                     let counts = Counts::new(&self.telemetry(Kind::Processor, &processor.id), signal);
-                    let emitted = Passing { inner: onward, items: counts.outgoing, only_taken: true };
-                    self.edge(name, Arc::new(emitted), Vec::new());
-                    next = Arc::new(Passing { inner: stage, items: counts.incoming, only_taken: false });
+                    let onward = self.counted(Kind::Processor, Side::Produced, &processor.id, Some(id), signal, onward);
+                    let stage = self.counted(Kind::Processor, Side::Consumed, &processor.id, Some(id), signal, stage);
+                    let (stage, onward) = counts.around(stage, onward);
+                    self.edge(name, onward, Vec::new());
+                    next = stage;
                     out = self.edge(format!("{id}: -> {}", processor.id), Arc::clone(&next), Vec::new());
                 }
                 _ => {}
@@ -341,6 +347,7 @@ impl<'a> Builder<'a> {
             }
             let name = format!("{id} -> all {to}");
             let target = self.fanout(&name, heads, &format!("connectors::{id}"), &fed[0].origin);
+            let target = self.counted(Kind::Connector, Side::Produced, id, None, to, target);
             let all = self.edge(name, target, Vec::new());
             let names: Vec<&str> = pipelines.keys().map(String::as_str).collect();
             let place = format!("{from} {to} {}", names.join(" "));
@@ -351,7 +358,7 @@ impl<'a> Builder<'a> {
                 Some(create(settings, &component.config, from, outputs).map(Instance::Stage))
             });
             if let Some(Instance::Stage(stage)) = instance {
-                stages.push(stage);
+                stages.push(self.counted(Kind::Connector, Side::Consumed, id, None, from, stage));
             }
         }
         stages
@@ -371,6 +378,7 @@ impl<'a> Builder<'a> {
             let gates = fed.iter().flat_map(|p| self.gates.get(&p.id).cloned().unwrap_or_default()).collect();
             let name = format!("{id} -> {signal}");
             let target = self.fanout(&name, heads, &format!("receivers::{id}"), &first.origin);
+            let target = self.counted(Kind::Receiver, Side::Produced, id, None, signal, target);
             let target = self.traced("receiver", &id.to_string(), signal, target);
             let edge = self.edge(name, target, gates);
             outputs.0.insert(signal, edge);
@@ -381,82 +389,5 @@ impl<'a> Builder<'a> {
             let Create::Receiver(create) = factory.create() else { return None };
             Some(create(settings, &component.config, outputs).map(Instance::Receiver))
         });
-    }
-}
-
-struct Counts {
-    incoming: Counter,
-    outgoing: Counter,
-    duration: Histogram,
-}
-
-impl Counts {
-    fn new(telemetry: &Telemetry, signal: Signal) -> Self {
-        let labels = [("otel.signal", signal.as_str())];
-        Self {
-            incoming: telemetry.counter(INCOMING, &labels),
-            outgoing: telemetry.counter(OUTGOING, &labels),
-            duration: telemetry.histogram(DURATION, SECOND_BUCKETS, &labels),
-        }
-    }
-}
-
-/// Counts the items that go into a stateful processor, or those that come out of it and are taken.
-struct Passing {
-    inner: Arc<dyn Consumer>,
-    items: Counter,
-    only_taken: bool,
-}
-
-impl Consumer for Passing {
-    fn consume(&self, batch: Batch) -> ConsumeFuture<'_> {
-        Box::pin(async move {
-            let items = batch.items();
-            let answer = self.inner.consume(batch).await;
-            if answer.is_ok() || !self.only_taken {
-                self.items.add(items);
-            }
-            answer
-        })
-    }
-}
-
-/// A synchronous processor with its item counters.
-struct Counted {
-    inner: Arc<dyn Process>,
-    counts: Counts,
-}
-
-impl Component for Counted {
-    fn start<'a>(&'a self, host: &'a Host) -> component::BoxFuture<'a, Result<(), component::StartError>> {
-        self.inner.start(host)
-    }
-
-    fn shutdown(
-        &self,
-        deadline: component::Deadline,
-    ) -> component::BoxFuture<'_, Result<(), component::ShutdownError>> {
-        self.inner.shutdown(deadline)
-    }
-}
-
-impl Process for Counted {
-    fn process(&self, batch: Batch) -> Result<Option<Batch>, DeliveryError> {
-        self.counts.incoming.add(batch.items());
-        let begun = Instant::now();
-        let processed = self.inner.process(batch);
-        self.counts.duration.record(begun.elapsed().as_secs_f64());
-        if let Ok(Some(batch)) = &processed {
-            self.counts.outgoing.add(batch.items());
-        }
-        processed
-    }
-
-    fn mutates(&self) -> bool {
-        self.inner.mutates()
-    }
-
-    fn gate(&self) -> Option<Arc<Gate>> {
-        self.inner.gate()
     }
 }

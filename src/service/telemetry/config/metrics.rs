@@ -60,6 +60,13 @@ pub enum MetricsLevel {
     Detailed,
 }
 
+impl MetricsConfig {
+    /// Whether everything is counted.
+    pub(crate) fn is_detailed(&self) -> bool {
+        self.level == MetricsLevel::Detailed
+    }
+}
+
 impl From<MetricsLevel> for Level {
     fn from(level: MetricsLevel) -> Self {
         match level {
