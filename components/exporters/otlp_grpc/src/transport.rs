@@ -100,7 +100,7 @@ fn send_error(error: CallError) -> SendError {
         CallError::Status(status) => refused(Refusal::from_grpc(status.code, &status.message, &status.details)),
         CallError::Timeout { phase, elapsed } => timed_out(phase, elapsed),
         CallError::Transport { phase, ref message, ref hint, .. } => {
-            let failed = SendError::retryable(cause(phase), message.clone()).with_code(error.code());
+            let failed = SendError::retryable(phase.as_str(), message.clone()).with_code(error.code());
             match hint {
                 Some(hint) => failed.with_advice(hint.clone()),
                 None => failed,
@@ -131,18 +131,6 @@ fn refused(refusal: Refusal) -> SendError {
 fn timed_out(phase: Phase, elapsed: Duration) -> SendError {
     let elapsed_ms = elapsed.as_millis();
     SendError::timeout(format!("timed out after {elapsed_ms} ms while trying to {}", phase.attempted()))
-}
-
-/// The class of a failure without an answer.
-fn cause(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Resolve => "resolve",
-        Phase::Connect => "connect",
-        Phase::Tls => "tls",
-        Phase::Auth => "auth",
-        Phase::Send => "send",
-        Phase::Wait => "wait",
-    }
 }
 
 #[cfg(test)]

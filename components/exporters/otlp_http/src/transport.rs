@@ -160,7 +160,7 @@ fn failed(error: CallError) -> SendError {
     match error {
         CallError::Timeout { phase, elapsed } => timed_out(phase, elapsed),
         CallError::Transport { phase, message, hint, .. } => {
-            let failed = SendError::retryable(phase_cause(phase), message).with_code(code);
+            let failed = SendError::retryable(phase.as_str(), message).with_code(code);
             match hint {
                 Some(hint) => failed.with_advice(hint),
                 None => failed,
@@ -173,18 +173,6 @@ fn failed(error: CallError) -> SendError {
 fn timed_out(phase: Phase, elapsed: Duration) -> SendError {
     let elapsed_ms = elapsed.as_millis();
     SendError::timeout(format!("timed out after {elapsed_ms} ms while trying to {}", phase.attempted()))
-}
-
-/// The class of a failure without an answer.
-fn phase_cause(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Resolve => "resolve",
-        Phase::Connect => "connect",
-        Phase::Tls => "tls",
-        Phase::Auth => "auth",
-        Phase::Send => "send",
-        Phase::Wait => "wait",
-    }
 }
 
 /// The class of a failure with this status.

@@ -27,6 +27,19 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Its name, as the class of a failure without an answer.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Auth => "auth",
+            Self::Send => "send",
+            Self::Wait => "wait",
+        }
+    }
+
     /// What was being done, for messages.
     #[must_use]
     pub const fn attempted(self) -> &'static str {
