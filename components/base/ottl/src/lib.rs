@@ -1,0 +1,1 @@
+//! The OpenTelemetry Transformation Language (OTTL): parse, resolve against a context, compile once, run.
