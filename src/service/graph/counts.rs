@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use component::telemetry::{Level, Metric, SECOND_BUCKETS};
 use component::{
-    BoxFuture, Component, ComponentId, ConsumeFuture, Consumer, Counter, Deadline, DeliveryError, Histogram, Host,
-    Kind, Process, Registry, ShutdownError, StartError, Telemetry,
+    Accepted, BoxFuture, Component, ComponentId, ConsumeFuture, Consumer, Counter, Deadline, DeliveryError, Edit,
+    Histogram, Host, Kind, Process, Registry, ShutdownError, StartError, Telemetry,
 };
+use pdata::edit::OpenBatch;
 use pdata::{Batch, Gate, Signal};
 
 const fn items(name: &'static str, help: &'static str, level: Level) -> Metric {
@@ -201,14 +202,19 @@ impl Component for Counted {
     }
 }
 
-impl Process for Counted {
-    fn process(&self, batch: Batch) -> Result<Option<Batch>, DeliveryError> {
-        let items = batch.items();
+impl Counted {
+    /// Counts one call that took `items`; `left` tells what came out of it.
+    fn count<T>(
+        &self,
+        items: u64,
+        call: impl FnOnce() -> Result<T, DeliveryError>,
+        left: impl FnOnce(&T) -> u64,
+    ) -> Result<T, DeliveryError> {
         self.counts.incoming.add(items);
         let begun = Instant::now();
-        let processed = self.inner.process(batch);
+        let processed = call();
         self.counts.duration.record(begun.elapsed().as_secs_f64());
-        let left = processed.as_ref().map_or(0, |batch| batch.as_ref().map_or(0, Batch::items));
+        let left = processed.as_ref().map_or(0, left);
         self.counts.outgoing.add(left);
         if let Some(consumed) = &self.consumed {
             consumed.add(items, processed.as_ref().err());
@@ -218,12 +224,31 @@ impl Process for Counted {
         }
         processed
     }
+}
+
+impl Process for Counted {
+    fn process(&self, batch: Batch) -> Result<Option<Batch>, DeliveryError> {
+        self.count(batch.items(), || self.inner.process(batch), |left| left.as_ref().map_or(0, Batch::items))
+    }
 
     fn mutates(&self) -> bool {
         self.inner.mutates()
     }
 
+    fn as_edit(&self) -> Option<&dyn Edit> {
+        self.inner.as_edit().is_some().then_some(self)
+    }
+
     fn gate(&self) -> Option<Arc<Gate>> {
         self.inner.gate()
+    }
+}
+
+impl Edit for Counted {
+    fn edit(&self, batch: &mut OpenBatch) -> Result<Accepted, DeliveryError> {
+        let Some(inner) = self.inner.as_edit() else { return Ok(Accepted::all()) };
+        let items = batch.editor().items();
+        let call = || Ok((inner.edit(batch)?, batch.editor().items()));
+        self.count(items, call, |(_, left)| *left).map(|(answer, _)| answer)
     }
 }

@@ -37,11 +37,13 @@ pub use config::ComponentId;
 pub use consumer::{Accepted, ConsumeFuture, ConsumeResult, Consumer, run_to_end};
 pub use edge::Edge;
 pub use error::{BuildError, DeliveryError, ShutdownError, StartError};
-pub use extension::{AuthError, ClientAuth, ClientHeader, Extension, HeaderAction, RequestHeaders, ServerAuth};
+pub use extension::{
+    AuthError, ClientAuth, ClientHeader, Extension, ExtensionRef, HeaderAction, RequestHeaders, Role, ServerAuth,
+};
 pub use factory::{ConnectorOutputs, Factory, Kind, Outputs, Settings, Stability};
 pub use fanout::Fanout;
 pub use lifecycle::{BoxFuture, Component, Deadline, Health, Host, Stage};
 pub use outbox::{Outbox, OutboxSettings};
-pub use row::{Process, Processor, Row};
+pub use row::{Edit, Process, Processor, Row};
 pub use status::Code;
 pub use telemetry::{Counter, Gauge, Histogram, Level, Registry, Telemetry};

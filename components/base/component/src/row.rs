@@ -1,8 +1,11 @@
 //! Processors, and how a row of synchronous ones runs.
+//!
+//! Neighbours that [edit](Edit) share one edit: the payload is opened in front of the first and encoded behind the last.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pdata::edit::OpenBatch;
 use pdata::{Batch, Gate};
 
 use crate::consumer::{Accepted, ConsumeFuture, Consumer};
@@ -22,10 +25,70 @@ pub trait Process: Component {
     /// to keep it for that only if something changed it.
     fn mutates(&self) -> bool;
 
+    /// Itself, if it works on payloads under edit. A row then calls [`Edit::edit`] instead of [`Process::process`].
+    fn as_edit(&self) -> Option<&dyn Edit> {
+        None
+    }
+
     /// The gate that receivers ask before they read a body for this processor's pipeline.
     fn gate(&self) -> Option<Arc<Gate>> {
         None
     }
+}
+
+/// A stateless processor that changes or drops items by editing them in place. Made a processor by
+/// [`Processor::editing`].
+pub trait Edit: Component {
+    /// Works on `batch`. Items it drops it settles ([`OpenBatch::retain`] does); those that it refuses for good it
+    /// settles as rejected and counts in its answer.
+    ///
+    /// # Errors
+    /// A permanent [`DeliveryError`] when the batch as a whole cannot be processed. It carries no batch; the row hands
+    /// back the batch as it came.
+    fn edit(&self, batch: &mut OpenBatch) -> Result<Accepted, DeliveryError>;
+}
+
+/// An editing processor, standing alone.
+struct Editing<E>(E);
+
+impl<E: Edit> Component for Editing<E> {
+    fn start<'a>(&'a self, host: &'a crate::Host) -> crate::BoxFuture<'a, Result<(), crate::StartError>> {
+        self.0.start(host)
+    }
+
+    fn shutdown(&self, deadline: crate::Deadline) -> crate::BoxFuture<'_, Result<(), crate::ShutdownError>> {
+        self.0.shutdown(deadline)
+    }
+}
+
+impl<E: Edit> Process for Editing<E> {
+    /// Rows call [`Edit::edit`]; what a batch alone cannot carry, the answer about rejected items, is lost here.
+    fn process(&self, batch: Batch) -> Result<Option<Batch>, DeliveryError> {
+        let mut open = open(batch)?;
+        let outcome = self.0.edit(&mut open);
+        let batch = open.seal();
+        match outcome {
+            Ok(_) => Ok(some_items(batch)),
+            Err(error) => Err(error.with_undelivered(batch)),
+        }
+    }
+
+    fn mutates(&self) -> bool {
+        true
+    }
+
+    fn as_edit(&self) -> Option<&dyn Edit> {
+        Some(&self.0)
+    }
+}
+
+/// Puts a batch under edit, or refuses it: over 2 GiB it cannot be edited, and must not get past a redaction unread.
+fn open(batch: Batch) -> Result<OpenBatch, DeliveryError> {
+    OpenBatch::new(batch).map_err(|(batch, error)| DeliveryError::permanent(error.to_string()).with_undelivered(batch))
+}
+
+fn some_items(batch: Batch) -> Option<Batch> {
+    (batch.items() > 0).then_some(batch)
 }
 
 /// What a processor factory creates.
@@ -34,6 +97,14 @@ pub enum Processor {
     Sync(Arc<dyn Process>),
     /// Stateful: owns state and tasks, and hands on through the edge it was created with.
     Stateful(Arc<dyn crate::lifecycle::Stage>),
+}
+
+impl Processor {
+    /// A processor that edits.
+    #[must_use]
+    pub fn editing(edit: impl Edit + 'static) -> Self {
+        Self::Sync(Arc::new(Editing(edit)))
+    }
 }
 
 impl std::fmt::Debug for Processor {
@@ -71,23 +142,59 @@ impl Row {
 }
 
 impl Consumer for Row {
-    fn consume(&self, mut batch: Batch) -> ConsumeFuture<'_> {
+    fn consume(&self, batch: Batch) -> ConsumeFuture<'_> {
         Box::pin(async move {
             let original = self.mutates.then(|| (batch.payload().clone(), Arc::clone(batch.context())));
+            let mut accepted = Accepted::all();
+            let mut stage = Stage::Sealed(batch);
             let mut turn = Instant::now();
             for processor in &self.processors {
                 if turn.elapsed() > TURN {
                     tokio::task::yield_now().await;
                     turn = Instant::now();
                 }
-                batch = match processor.process(batch) {
-                    Ok(Some(batch)) => batch,
-                    Ok(None) => return Ok(Accepted::all()),
+                stage = match stage.through(&**processor, &mut accepted) {
+                    Ok(Some(stage)) => stage,
+                    Ok(None) => return Ok(accepted),
                     Err(error) => return Err(restore(error, original)),
                 };
             }
-            self.next.consume(batch).await.map_err(|error| restore(error, original))
+            match self.next.consume(stage.seal()).await {
+                Ok(further) => Ok(accepted.and(further)),
+                Err(error) => Err(restore(error, original)),
+            }
         })
+    }
+}
+
+/// A batch between two processors of a row.
+enum Stage {
+    Sealed(Batch),
+    Open(OpenBatch),
+}
+
+impl Stage {
+    fn seal(self) -> Batch {
+        match self {
+            Self::Sealed(batch) => batch,
+            Self::Open(open) => open.seal(),
+        }
+    }
+
+    /// Through one processor. `None` when nothing is left.
+    fn through(self, processor: &dyn Process, accepted: &mut Accepted) -> Result<Option<Self>, DeliveryError> {
+        let Some(edit) = processor.as_edit() else {
+            return Ok(processor.process(self.seal())?.map(Self::Sealed));
+        };
+        let mut open = match self {
+            Self::Sealed(batch) => open(batch)?,
+            Self::Open(open) => open,
+        };
+        match edit.edit(&mut open) {
+            Ok(answer) => *accepted = std::mem::take(accepted).and(answer),
+            Err(error) => return Err(error.with_undelivered(open.seal())),
+        }
+        Ok((open.editor().items() > 0).then_some(Self::Open(open)))
     }
 }
 

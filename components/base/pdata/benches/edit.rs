@@ -1,11 +1,10 @@
 //! Cost of edits on 512 spans of about 570 bytes with 14 attributes each, in one request. `items/s` are spans; the
-//! floor is `copy`, a memcpy of the request. All edits include opening, sealing and the byte account.
+//! floor is `copy`, a memcpy of the request. All edits include opening and sealing.
 //!
 //! Run with `cargo bench -p pdata --bench edit`.
 
 #![expect(clippy::unwrap_used, reason = "bench")]
 
-use std::sync::Arc;
 
 use bytes::Bytes;
 use divan::counter::ItemsCount;
@@ -14,7 +13,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, Key
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, TracesData};
 use pdata::edit::{Scalar, Value, Walk};
-use pdata::{ByteAccount, Editor, Payload, Segment, Signal};
+use pdata::{Editor, Payload, Segment, Signal};
 use prost::Message;
 
 const SPANS: u32 = 512;
@@ -81,14 +80,14 @@ fn payload() -> Payload {
 
 /// Measures `edit` on a new editor each time, and sealing.
 fn measure(bencher: Bencher<'_, '_>, edit: impl Fn(&mut Editor) + Sync) {
-    let (payload, account) = (payload(), ByteAccount::unlimited());
-    bencher.counter(ItemsCount::new(SPANS)).bench_local(|| sealed(&payload, &account, &edit));
+    let payload = payload();
+    bencher.counter(ItemsCount::new(SPANS)).bench_local(|| sealed(&payload, &edit));
 }
 
-fn sealed(payload: &Payload, account: &Arc<ByteAccount>, edit: impl Fn(&mut Editor)) -> Payload {
+fn sealed(payload: &Payload, edit: impl Fn(&mut Editor)) -> Payload {
     let mut editor = Editor::new(payload.clone()).unwrap();
     edit(&mut editor);
-    editor.seal(account)
+    editor.seal()
 }
 
 /// What a hash of a value looks like, without its cost.

@@ -264,6 +264,9 @@ impl Stake {
 
     /// Says where the `items` items from position `at` on went; the others stay.
     pub fn settle_range(&mut self, at: u64, items: u64, outcome: Outcome) {
+        if items == 0 {
+            return;
+        }
         let mut kept = self.split_front(at);
         self.split_front(items).settle(outcome);
         kept.merge(std::mem::take(self));

@@ -91,16 +91,16 @@ pub fn edits(data: &[u8]) -> Result<(), String> {
     for _ in 0..random.below(OPS) {
         edit(&mut editor, &mut random)?;
         if random.once_in(8) {
-            editor = Editor::new(sealed(editor, &account)?).map_err(|error| error.to_string())?;
+            editor = Editor::new(sealed(editor)?).map_err(|error| error.to_string())?;
         }
     }
-    drop(sealed(editor, &account)?);
+    drop(sealed(editor)?);
     ensure(account.held() == 0, "bytes stay on the account")
 }
 
-fn sealed(editor: Editor, account: &std::sync::Arc<ByteAccount>) -> Result<Payload, String> {
+fn sealed(editor: Editor) -> Result<Payload, String> {
     let (signal, items) = (editor.signal(), editor.items());
-    let payload = editor.seal(account);
+    let payload = editor.seal();
     ensure(payload.items() == items, "items are lost in sealing")?;
     for segment in payload.segments() {
         let found = check(signal, segment.bytes()).map_err(|invalid| format!("an edit made {invalid}"))?;

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::account::ByteAccount;
 use crate::batch::Batch;
 use crate::context::Context;
-use crate::ledger::Stake;
+use crate::ledger::{Outcome, Stake};
 use crate::payload::Payload;
 
-use super::{EditError, Editor};
+use super::{EditError, Editor, Level, Place, Walk};
 
 /// A [`Batch`] whose payload is under edit. Whoever removes items settles them in [`OpenBatch::stake_mut`], from the
 /// place of each among the items that were left before.
@@ -37,9 +36,46 @@ impl OpenBatch {
     }
 
     /// Ends the edit, see [`Editor::seal`].
-    pub fn seal(mut self, account: &Arc<ByteAccount>) -> Batch {
-        self.rest.set_payload(self.editor.seal(account));
+    pub fn seal(mut self) -> Batch {
+        self.rest.set_payload(self.editor.seal());
         self.rest
+    }
+
+    /// Visits every group, scope group, metric or item, in order, and removes those of which `keep` says so; their
+    /// items are settled with `outcome`. Returns how many items that were.
+    ///
+    /// # Errors
+    /// The first that `keep` returns. What was removed before stays removed.
+    pub fn retain<E>(
+        &mut self,
+        level: Level,
+        outcome: Outcome,
+        mut keep: impl FnMut(&mut Editor, &Context, &Place) -> Result<bool, E>,
+    ) -> Result<u64, E> {
+        let context = Arc::clone(self.rest.context());
+        let mut walk = Walk::new(&self.editor, level);
+        // Items next to each other leave the books in one move.
+        let (mut position, mut pending, mut removed) = (0, 0, 0);
+        let mut result = Ok(());
+        while let Some(place) = walk.next(&mut self.editor) {
+            let kept = match keep(&mut self.editor, &context, &place) {
+                Ok(kept) => kept,
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
+            };
+            let items = u64::from(self.editor.items_at(place.at()));
+            if kept {
+                self.rest.stake_mut().settle_range(position, std::mem::take(&mut pending), outcome);
+                position += items;
+            } else if self.editor.remove(place.at()) {
+                pending += items;
+                removed += items;
+            }
+        }
+        self.rest.stake_mut().settle_range(position, pending, outcome);
+        result.map(|()| removed)
     }
 
     /// The telemetry.

@@ -293,6 +293,12 @@ impl Editor {
         way == if self.signal == Signal::Metrics { 5 } else { 3 }
     }
 
+    /// Items in a group, scope group, metric or item; 0 for what was removed, and for other fields.
+    #[must_use]
+    pub fn items_at(&self, at: At) -> u32 {
+        self.items_below(at)
+    }
+
     /// Items in a field that leads to items.
     fn items_below(&self, at: At) -> u32 {
         let (node, slot) = (self.node(at.node), self.slot(at));

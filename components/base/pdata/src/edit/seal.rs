@@ -3,9 +3,6 @@
 //! Only messages that changed are visited. Recursion goes as deep as messages nest, which validation and
 //! [`EditError::Depth`](super::EditError::Depth) bound.
 
-use std::sync::Arc;
-
-use crate::account::ByteAccount;
 use crate::payload::{Payload, Segment};
 use crate::wire::{LEN, put_tag, put_varint};
 
@@ -15,10 +12,10 @@ use super::tree::{CHILD, NEW, REMOVED};
 
 impl Editor {
     /// Ends the edit. Segments without a change are handed on as they came; the others are encoded into buffers of their
-    /// own, charged to `account` without asking, since they replace what was admitted. Segments without items left
-    /// are dropped.
+    /// own, charged where the original is, without asking, since they replace what was admitted. Segments without items
+    /// left are dropped.
     #[must_use]
-    pub fn seal(mut self, account: &Arc<ByteAccount>) -> Payload {
+    pub fn seal(mut self) -> Payload {
         let mut sealed = Payload::empty(self.signal);
         for number in 0..self.items.len() {
             let items = self.items[number];
@@ -31,11 +28,11 @@ impl Editor {
                 continue;
             }
             let len = self.node(root).len as usize;
-            let charge = account.charge(len);
             let mut body = Vec::with_capacity(len);
             self.emit(root, &mut body);
             debug_assert_eq!(body.len(), len, "what was measured is what was encoded");
-            sealed.append(Payload::from_segments(self.signal, [Segment::frozen(body, charge, items)]));
+            let account = self.store.segments[number].account();
+            sealed.append(Payload::from_segments(self.signal, [Segment::charged(body, items, account)]));
         }
         sealed
     }

@@ -45,7 +45,7 @@ fn logs(records: &[Vec<u8>]) -> Editor {
 }
 
 fn sealed(editor: Editor) -> Payload {
-    let payload = editor.seal(&ByteAccount::unlimited());
+    let payload = editor.seal();
     assert_eq!(check(Signal::Logs, &payload.to_bytes()).map(u64::from), Ok(payload.items()));
     payload
 }
@@ -229,7 +229,7 @@ fn a_batch_goes_through_the_row_with_its_context_and_its_books() {
     let second = walk.next(open.editor_mut()).unwrap();
     open.editor_mut().remove(second.at());
     open.stake_mut().settle_range(1, 1, Outcome::Dropped("test"));
-    let batch = open.seal(&bytes);
+    let batch = open.seal();
     assert_eq!((batch.items(), batch.stake().items()), (2, 2));
     assert!(Arc::ptr_eq(batch.context(), &context));
     assert_eq!(bytes.held(), batch.encoded_len());

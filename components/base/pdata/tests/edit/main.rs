@@ -17,7 +17,7 @@ use testkit::otlp_scramble::{Liberties, scramble};
 use self::model::{Op, op};
 
 fn sealed(editor: Editor) -> Payload {
-    editor.seal(&ByteAccount::unlimited())
+    editor.seal()
 }
 
 /// Payload and reference of a request, encoded with liberties; in two segments to see that both are edited.
@@ -48,11 +48,11 @@ proptest! {
             let found = apply::apply(&mut editor, op);
             prop_assert_eq!(found, expected, "{:?}", op);
             if number < sealings {
-                editor = Editor::new(editor.seal(&account)).unwrap();
+                editor = Editor::new(editor.seal()).unwrap();
             }
         }
         prop_assert_eq!(editor.items(), reference.items());
-        let payload = editor.seal(&account);
+        let payload = editor.seal();
         let bytes = payload.to_bytes();
         prop_assert_eq!(Request::decode(signal, &bytes).unwrap(), reference);
         prop_assert_eq!(check(signal, &bytes).map(u64::from), Ok(payload.items()));
@@ -120,7 +120,7 @@ fn segments_without_a_change_leave_as_they_came() {
     let span = editor.open(place.at()).unwrap();
     editor.attributes(span).upsert("k", pdata::edit::Value::Int(1)).unwrap();
     let account = ByteAccount::unlimited();
-    let sealed = editor.seal(&account);
+    let sealed = editor.seal();
     let [edited, untouched] = sealed.segments() else { panic!("two segments") };
     assert_eq!(untouched.bytes().as_ptr(), second.as_ptr());
     assert_ne!(edited.bytes(), &first);
