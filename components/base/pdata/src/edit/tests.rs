@@ -220,7 +220,9 @@ fn a_value_replaced_keeps_unknown_fields_of_its_attribute() {
 fn a_batch_goes_through_the_row_with_its_context_and_its_books() {
     let ledger = Ledger::new();
     let account = ledger.account(&"logs".into(), Signal::Logs, "");
-    let (payload, bytes) = (sealed(logs(&[Vec::new(), Vec::new(), Vec::new()])), ByteAccount::unlimited());
+    let bytes = ByteAccount::unlimited();
+    let request = sealed(logs(&[Vec::new(), Vec::new(), Vec::new()])).to_bytes().to_vec();
+    let payload = Payload::from_segments(Signal::Logs, [Segment::charged(request, 3, Some(&bytes))]);
     let batch = Batch::from_parts(payload, Arc::new(Context::default()), account.receive(3));
     let context = Arc::clone(batch.context());
     let mut open = OpenBatch::new(batch).unwrap();

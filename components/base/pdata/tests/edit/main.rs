@@ -112,14 +112,14 @@ fn segments_without_a_change_leave_as_they_came() {
         Bytes::from(model::traces(vec![span]).encode())
     };
     let (first, second) = (request("first"), request("second"));
-    let segments = [Segment::trusted(first.clone(), 1), Segment::trusted(second.clone(), 1)];
+    let account = ByteAccount::unlimited();
+    let segments = [Segment::charged(first.to_vec(), 1, Some(&account)), Segment::trusted(second.clone(), 1)];
     let payload = Payload::from_segments(Signal::Traces, segments);
     let mut editor = Editor::new(payload).unwrap();
     let mut walk = Walk::items(&editor);
     let place = walk.next(&mut editor).unwrap();
     let span = editor.open(place.at()).unwrap();
     editor.attributes(span).upsert("k", pdata::edit::Value::Int(1)).unwrap();
-    let account = ByteAccount::unlimited();
     let sealed = editor.seal();
     let [edited, untouched] = sealed.segments() else { panic!("two segments") };
     assert_eq!(untouched.bytes().as_ptr(), second.as_ptr());
