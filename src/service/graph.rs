@@ -16,7 +16,7 @@ use std::sync::Arc;
 use component::edge::Replaced;
 use component::lifecycle::Layout;
 use component::{
-    Component, ComponentId, Consumer, Edge, Extension, Health, Host, Process, Stage, StartError, factory::Shared,
+    Component, ComponentId, Consumer, Edge, Extension, Health, Host, Kind, Process, Stage, StartError, factory::Shared,
 };
 use pdata::{Gate, Signal};
 
@@ -42,15 +42,21 @@ pub enum NodeKey {
 }
 
 impl NodeKey {
+    /// The component it is an instance of.
+    fn component(&self) -> (Kind, ComponentId) {
+        match self {
+            Self::Receiver(id) => (Kind::Receiver, id.clone()),
+            Self::Processor(_, id) => (Kind::Processor, id.clone()),
+            Self::Exporter(id, _) => (Kind::Exporter, id.clone()),
+            Self::Connector(id, _, _) => (Kind::Connector, id.clone()),
+            Self::Extension(id) => (Kind::Extension, id.clone()),
+        }
+    }
+
     /// Its kind and ID: whom a listening socket belongs to.
     fn owner(&self) -> String {
-        match self {
-            Self::Receiver(id) => format!("receiver {id}"),
-            Self::Processor(_, id) => format!("processor {id}"),
-            Self::Exporter(id, _) => format!("exporter {id}"),
-            Self::Connector(id, _, _) => format!("connector {id}"),
-            Self::Extension(id) => format!("extension {id}"),
-        }
+        let (kind, id) = self.component();
+        format!("{kind} {id}")
     }
 }
 

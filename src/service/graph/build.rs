@@ -6,7 +6,7 @@ use std::sync::Arc;
 use component::factory::{ConnectorOutputs, Create, Outputs, Shared};
 use component::fanout::BRANCHES_MAX;
 use component::{
-    BuildError, ComponentId, Consumer, Edge, Factory, Fanout, Host, Kind, Process, Processor, Row, Settings, Stage,
+    BuildError, ComponentId, Consumer, Edge, ExtensionRef, Factory, Fanout, Host, Kind, Process, Processor, Row, Settings, Stage,
     Telemetry,
 };
 use config::{ConfigError, Errors, Node as ConfigNode, codes};
@@ -70,6 +70,7 @@ impl Graph {
         for receiver in receivers {
             builder.receiver(receiver);
         }
+        builder.roles();
         let Builder { mut new, errors, .. } = builder;
         new.layout = Arc::new(layout(plan, root, catalog, &new));
         if errors.has_errors() { Err(errors) } else { Ok(new) }
@@ -222,6 +223,22 @@ impl<'a> Builder<'a> {
         let fanout = old.map_or_else(|| Fanout::over(branches.clone()), |old| Arc::clone(&old.fanout));
         self.new.splits.insert(from.to_owned(), Split { branches, fanout: Arc::clone(&fanout) });
         fanout
+    }
+
+    /// Whether every extension can do what the components that refer to it want of it.
+    fn roles(&mut self) {
+        let built: BTreeSet<(Kind, ComponentId)> = self.new.nodes.keys().map(NodeKey::component).collect();
+        for (kind, id) in built {
+            let Some((component, factory)) = self.component(kind, &id) else { continue };
+            for ExtensionRef { id: wanted, role } in factory.extension_refs(&component.config) {
+                let node = self.new.nodes.get(&NodeKey::Extension(wanted.clone()));
+                if let Some(Instance::Extension(extension)) = node.map(|node| &node.instance)
+                    && !role.suits(extension)
+                {
+                    self.report(kind, &id, component, &BuildError::new(role.mismatch(&wanted)));
+                }
+            }
+        }
     }
 
     fn extension(&mut self, id: &ComponentId) {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use pdata::{AuthData, Context};
+use pdata::{AuthData, Context, Gate};
 
+use crate::ComponentId;
 use crate::lifecycle::{BoxFuture, Component};
 
 /// A service beside the pipelines. What else it can do is asked for by capability.
@@ -16,6 +17,74 @@ pub trait Extension: Component {
     /// As a client authenticator (`auth.authenticator` of exporters).
     fn client_auth(self: Arc<Self>) -> Option<Arc<dyn ClientAuth>> {
         None
+    }
+
+    /// As a middleware of servers (`middlewares` of receivers): asked before a request's body is read.
+    fn server_gate(&self) -> Option<Arc<Gate>> {
+        None
+    }
+}
+
+/// What a configuration wants of an extension it refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// `auth.authenticator` of a server.
+    ServerAuth,
+    /// `auth.authenticator` of a client.
+    ClientAuth,
+    /// `middlewares` of a server.
+    ServerMiddleware,
+    /// `middlewares` of a client.
+    ClientMiddleware,
+    /// Something that only the component itself can tell.
+    Other,
+}
+
+impl Role {
+    /// Whether `extension` can be that. No extension can be a middleware of a client yet.
+    #[must_use]
+    pub fn suits(self, extension: &Arc<dyn Extension>) -> bool {
+        match self {
+            Self::ServerAuth => Arc::clone(extension).server_auth().is_some(),
+            Self::ClientAuth => Arc::clone(extension).client_auth().is_some(),
+            Self::ServerMiddleware => extension.server_gate().is_some(),
+            Self::ClientMiddleware => false,
+            Self::Other => true,
+        }
+    }
+
+    /// What is wrong when extension `id` does not suit, in the words of configuration errors.
+    #[must_use]
+    pub fn mismatch(self, id: &ComponentId) -> String {
+        let (key, what) = match self {
+            Self::ServerAuth => ("auth::authenticator", "cannot authenticate requests to a server"),
+            Self::ClientAuth => ("auth::authenticator", "cannot authenticate requests of a client"),
+            Self::ServerMiddleware => ("middlewares", "cannot be a middleware of a server"),
+            Self::ClientMiddleware => ("middlewares", "cannot be a middleware of a client"),
+            Self::Other => ("", "is not what it is referred to for"),
+        };
+        if key.is_empty() { format!("extension `{id}` {what}") } else { format!("`{key}`: extension `{id}` {what}") }
+    }
+}
+
+/// A reference to an extension in a component's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtensionRef {
+    /// Which.
+    pub id: ComponentId,
+    /// What for.
+    pub role: Role,
+}
+
+impl From<ComponentId> for ExtensionRef {
+    fn from(id: ComponentId) -> Self {
+        Self { id, role: Role::Other }
+    }
+}
+
+impl std::fmt::Display for ExtensionRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.id.fmt(f)
     }
 }
 

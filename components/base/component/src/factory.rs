@@ -11,7 +11,7 @@ use pdata::{ByteAccount, Signal};
 use crate::ComponentId;
 use crate::edge::Edge;
 use crate::error::BuildError;
-use crate::extension::Extension;
+use crate::extension::{Extension, ExtensionRef};
 use crate::lifecycle::{Component, Stage};
 use crate::row::Processor;
 use crate::telemetry::Telemetry;
@@ -157,7 +157,7 @@ type CreateConnector =
     dyn Fn(Settings, &AnyConfig, Signal, ConnectorOutputs) -> Result<Arc<dyn Stage>, BuildError> + Send + Sync;
 type CreateExtension = dyn Fn(Settings, &AnyConfig) -> Result<Arc<dyn Extension>, BuildError> + Send + Sync;
 
-type References = dyn Fn(&AnyConfig) -> Vec<ComponentId> + Send + Sync;
+type References = dyn Fn(&AnyConfig) -> Vec<ExtensionRef> + Send + Sync;
 
 /// The constructor of a component, by kind.
 pub enum Create {
@@ -298,8 +298,18 @@ impl Factory {
     /// `service::extensions`, and a change to one of them makes a changed component.
     #[must_use]
     pub fn with_references<C: Send + Sync + 'static>(
-        mut self,
+        self,
         references: impl Fn(&C) -> Vec<ComponentId> + Send + Sync + 'static,
+    ) -> Self {
+        self.with_extension_refs(move |config: &C| references(config).into_iter().map(ExtensionRef::from).collect())
+    }
+
+    /// As [`Factory::with_references`], for a component that can say what it wants of them. Validation then refuses
+    /// extensions that cannot do it.
+    #[must_use]
+    pub fn with_extension_refs<C: Send + Sync + 'static>(
+        mut self,
+        references: impl Fn(&C) -> Vec<ExtensionRef> + Send + Sync + 'static,
     ) -> Self {
         self.references = Box::new(move |config| references(&typed::<C>(config)));
         self
@@ -319,6 +329,12 @@ impl Factory {
     /// The extensions that `config` refers to.
     #[must_use]
     pub fn references(&self, config: &AnyConfig) -> Vec<ComponentId> {
+        (self.references)(config).into_iter().map(|reference| reference.id).collect()
+    }
+
+    /// The extensions that `config` refers to, and what it wants of them.
+    #[must_use]
+    pub fn extension_refs(&self, config: &AnyConfig) -> Vec<ExtensionRef> {
         (self.references)(config)
     }
 

@@ -49,8 +49,8 @@ pub struct DeliveryConfig {
 impl DeliveryConfig {
     /// The extensions it refers to.
     #[must_use]
-    pub fn extension_refs(&self) -> Vec<ComponentId> {
-        self.sending_queue.get().and_then(|queue| queue.storage.clone()).into_iter().collect()
+    pub fn extension_refs(&self) -> Vec<component::ExtensionRef> {
+        self.sending_queue.get().and_then(|queue| queue.storage.clone()).into_iter().map(Into::into).collect()
     }
 }
 

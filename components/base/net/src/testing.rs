@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use component::{BoxFuture, Code, ComponentId, Deadline, Host, Level, Registry, Telemetry};
+use component::{BoxFuture, Code, Component, ComponentId, Deadline, Extension, Host, Level, Registry, Telemetry};
 use config::Decode;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, StreamBody, combinators::BoxBody};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
-use pdata::{ByteAccount, Charge, Ledger, Overloaded};
+use pdata::{ByteAccount, Charge, Gate, Ledger, Overloaded};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
@@ -37,6 +37,25 @@ pub(crate) fn settings(host: &Host) -> ServerSettings {
         id: ComponentId::with_name("otlp", "test"),
         telemetry: Telemetry::new(Arc::clone(host.registry()), vec![("receiver".into(), "otlp/test".into())]),
     }
+}
+
+/// An extension with or without a gate.
+pub(crate) struct Limited(pub(crate) Option<Arc<Gate>>);
+
+impl Component for Limited {}
+
+impl Extension for Limited {
+    fn server_gate(&self) -> Option<Arc<Gate>> {
+        self.0.clone()
+    }
+}
+
+/// Runs the extension `limiter`, whose gate is returned.
+pub(crate) fn limited(host: &Host, soft_bytes: usize) -> Arc<Gate> {
+    let gate = Gate::new(soft_bytes);
+    let extension: Arc<dyn Extension> = Arc::new(Limited(Some(Arc::clone(&gate))));
+    host.set_extensions([(ComponentId::new("limiter"), extension)].into());
+    gate
 }
 
 /// The sum of a counter's series whose labels contain `value`.

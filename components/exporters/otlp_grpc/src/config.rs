@@ -1,7 +1,7 @@
 //! What users write for an `otlp_grpc` exporter.
 
 use ::config::Config;
-use component::ComponentId;
+use component::ExtensionRef;
 use delivery::{DeliveryConfig, TimeoutConfig};
 use net::client::GrpcClientConfig;
 use net::client::config::Compression;
@@ -28,7 +28,7 @@ fn client() -> GrpcClientConfig {
 impl OtlpGrpcConfig {
     /// The extensions it refers to.
     #[must_use]
-    pub fn extension_refs(&self) -> Vec<ComponentId> {
+    pub fn extension_refs(&self) -> Vec<ExtensionRef> {
         [self.client.extension_refs(), self.delivery.extension_refs()].concat()
     }
 }

@@ -32,7 +32,7 @@ pub fn factory() -> Factory {
     })
     .with_aliases(&["otlp"])
     .with_signals(Stability::Stable, &Signal::ALL)
-    .with_references(OtlpGrpcConfig::extension_refs)
+    .with_extension_refs(OtlpGrpcConfig::extension_refs)
 }
 
 #[cfg(test)]

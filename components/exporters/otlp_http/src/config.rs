@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ::config::{Config, GoDuration, Validator};
-use component::ComponentId;
+use component::ExtensionRef;
 use delivery::{DeliveryConfig, TimeoutConfig};
 use http::Uri;
 use net::client::HttpClientConfig;
@@ -105,7 +105,7 @@ impl OtlpHttpConfig {
 
     /// The extensions it refers to.
     #[must_use]
-    pub fn extension_refs(&self) -> Vec<ComponentId> {
+    pub fn extension_refs(&self) -> Vec<ExtensionRef> {
         [self.client.extension_refs(), self.delivery.extension_refs()].concat()
     }
 }

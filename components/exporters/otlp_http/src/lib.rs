@@ -31,7 +31,7 @@ pub fn factory() -> Factory {
     })
     .with_aliases(&["otlphttp"])
     .with_signals(Stability::Stable, &Signal::ALL)
-    .with_references(OtlpHttpConfig::extension_refs)
+    .with_extension_refs(OtlpHttpConfig::extension_refs)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use component::ComponentId;
+use component::ExtensionRef;
 use config::{Config, Optional, Validator, codes};
 use net::server::{GrpcServerConfig, HttpServerConfig};
 
@@ -125,7 +125,7 @@ impl HealthCheckConfig {
     }
 
     /// The extensions it refers to.
-    pub(crate) fn extension_refs(&self) -> Vec<ComponentId> {
+    pub(crate) fn extension_refs(&self) -> Vec<ExtensionRef> {
         if !self.use_v2 {
             return self.server.extension_refs();
         }

@@ -36,7 +36,7 @@ pub fn factory() -> Factory {
         Ok(Arc::new(HealthCheck { settings, config, running: Mutex::default() }))
     })
     .with_aliases(&["healthcheckv2"])
-    .with_references(HealthCheckConfig::extension_refs)
+    .with_extension_refs(HealthCheckConfig::extension_refs)
 }
 
 /// The extension.

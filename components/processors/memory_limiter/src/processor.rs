@@ -7,10 +7,9 @@ use component::telemetry::Metric;
 use component::{
     BoxFuture, Component, Counter, Deadline, DeliveryError, Host, Level, Process, Settings, ShutdownError, StartError,
 };
+use limiter::Limiter;
 use pdata::account::RETRY_HINT;
 use pdata::{Batch, Gate, Signal};
-
-use crate::limiter::Limiter;
 
 /// What a refused sender reads.
 pub const REFUSED: &str = "data refused due to high memory usage";

@@ -1,7 +1,7 @@
 //! The configuration as users write it.
 
 use config::{GoDuration, Severity};
-use processor_memory_limiter::config::MemoryLimiterConfig;
+use limiter::MemoryLimiterConfig;
 
 #[test]
 fn reads_every_key() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use component::ComponentId;
+use component::ExtensionRef;
 use config::{Config, Optional, Validator};
 use net::server::{GrpcServerConfig, HttpServerConfig};
 use pdata::{Signal, Utf8Policy};
@@ -91,7 +91,7 @@ impl OtlpConfig {
 
     /// The extensions it refers to.
     #[must_use]
-    pub fn extension_refs(&self) -> Vec<ComponentId> {
+    pub fn extension_refs(&self) -> Vec<ExtensionRef> {
         let grpc = self.protocols.grpc.get().map(GrpcServerConfig::extension_refs);
         let http = self.protocols.http.get().map(|http| http.server.extension_refs());
         grpc.into_iter().chain(http).flatten().collect()

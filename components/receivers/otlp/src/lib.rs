@@ -32,7 +32,7 @@ pub fn factory() -> Factory {
         Ok(Arc::new(OtlpReceiver::new(settings, config, outputs)))
     })
     .with_signals(Stability::Stable, &Signal::ALL)
-    .with_references(OtlpConfig::extension_refs)
+    .with_extension_refs(OtlpConfig::extension_refs)
 }
 
 /// Reads the certificates of each protocol, so that `validate` and a reload find out about bad ones before anything is

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use component::ComponentId;
+use component::{ExtensionRef, Role};
 use config::{Config, Headers, Optional, Unsupported, Validator};
 
 use crate::client::grpc::target::Target;
 use crate::compression::Algorithm;
-use crate::server::config::{AuthConfig, MiddlewareConfig};
+use crate::server::config::{AuthConfig, MiddlewareConfig, extension_refs};
 use crate::tls::ClientTlsConfig;
 
 /// How bodies are compressed.
@@ -140,9 +140,9 @@ impl GrpcClientConfig {
 
     /// The extensions it refers to.
     #[must_use]
-    pub fn extension_refs(&self) -> Vec<ComponentId> {
-        let auth = self.auth.get().map(|auth| auth.authenticator.clone());
-        auth.into_iter().chain(self.middlewares.iter().map(|middleware| middleware.id.clone())).collect()
+    pub fn extension_refs(&self) -> Vec<ExtensionRef> {
+        let auth = self.auth.get().map(|auth| &auth.authenticator);
+        extension_refs((Role::ClientAuth, auth), (Role::ClientMiddleware, &self.middlewares))
     }
 }
 
@@ -261,8 +261,8 @@ impl HttpClientConfig {
 
     /// The extensions it refers to.
     #[must_use]
-    pub fn extension_refs(&self) -> Vec<ComponentId> {
-        let auth = self.auth.get().map(|auth| auth.authenticator.clone());
-        auth.into_iter().chain(self.middlewares.iter().map(|middleware| middleware.id.clone())).collect()
+    pub fn extension_refs(&self) -> Vec<ExtensionRef> {
+        let auth = self.auth.get().map(|auth| &auth.authenticator);
+        extension_refs((Role::ClientAuth, auth), (Role::ClientMiddleware, &self.middlewares))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use component::ComponentId;
+use component::{ComponentId, ExtensionRef, Role};
 use config::{Config, Headers, Optional, Unsupported, Validator};
 
 use crate::endpoint;
@@ -141,9 +141,9 @@ impl GrpcServerConfig {
 
     /// The extensions it refers to.
     #[must_use]
-    pub fn extension_refs(&self) -> Vec<ComponentId> {
-        let auth = self.auth.get().map(|auth| auth.authenticator.clone());
-        auth.into_iter().chain(self.middlewares.iter().map(|middleware| middleware.id.clone())).collect()
+    pub fn extension_refs(&self) -> Vec<ExtensionRef> {
+        let auth = self.auth.get().map(|auth| &auth.authenticator);
+        extension_refs((Role::ServerAuth, auth), (Role::ServerMiddleware, &self.middlewares))
     }
 }
 
@@ -248,10 +248,20 @@ impl HttpServerConfig {
 
     /// The extensions it refers to.
     #[must_use]
-    pub fn extension_refs(&self) -> Vec<ComponentId> {
-        let auth = self.auth.get().map(|auth| auth.authenticator.clone());
-        auth.into_iter().chain(self.middlewares.iter().map(|middleware| middleware.id.clone())).collect()
+    pub fn extension_refs(&self) -> Vec<ExtensionRef> {
+        let auth = self.auth.get().map(|auth| &auth.authenticator);
+        extension_refs((Role::ServerAuth, auth), (Role::ServerMiddleware, &self.middlewares))
     }
+}
+
+/// The references of a server or client.
+pub(crate) fn extension_refs(
+    auth: (Role, Option<&ComponentId>),
+    middlewares: (Role, &[MiddlewareConfig]),
+) -> Vec<ExtensionRef> {
+    let auth = auth.1.map(|id| ExtensionRef { id: id.clone(), role: auth.0 });
+    let middleware = |middleware: &MiddlewareConfig| ExtensionRef { id: middleware.id.clone(), role: middlewares.0 };
+    auth.into_iter().chain(middlewares.1.iter().map(middleware)).collect()
 }
 
 fn check_endpoint(v: &mut Validator<'_>, endpoint: &str, transport: Transport) {

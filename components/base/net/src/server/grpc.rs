@@ -31,7 +31,7 @@ use crate::server::config::{GrpcServerConfig, KeepaliveParametersConfig};
 use crate::server::connection::{Activity, Bounds, End, Running, Stop, drive};
 use crate::server::listen::Listener;
 use crate::server::metrics::ServerMetrics;
-use crate::server::request::{Credentials, authenticate, metadata, no_middlewares, run_to_end, server_auth, trace};
+use crate::server::request::{Credentials, Middlewares, authenticate, metadata, run_to_end, server_auth, trace};
 use crate::server::sniff::Protocol;
 use crate::server::stream::Stream;
 use crate::server::{RequestInfo, ServerSettings, limits};
@@ -127,7 +127,7 @@ impl GrpcServer {
         settings: ServerSettings,
         handler: Arc<dyn UnaryHandler>,
     ) -> Result<Self, StartError> {
-        no_middlewares(&config.middlewares, host, &settings)?;
+        let middlewares = Middlewares::of(&config.middlewares, host, &settings)?;
         let auth = server_auth(config.auth.get().map(|auth| &auth.authenticator), host, &settings)?;
         let tls = match config.tls.get() {
             Some(tls) => Some(
@@ -138,7 +138,7 @@ impl GrpcServer {
         };
         let listener = Listener::open(&config.endpoint, config.transport, host, &settings).await?;
         let metrics = Arc::new(ServerMetrics::new(&settings.telemetry, "grpc"));
-        let service = Arc::new(Service::new(config, host, handler, auth, Arc::clone(&metrics)));
+        let service = Arc::new(Service::new(config, host, handler, (auth, middlewares), Arc::clone(&metrics)));
         Ok(Self(Accepting::start(listener, tls, service, metrics, limits::CONNECTIONS_MAX)))
     }
 
@@ -159,6 +159,7 @@ struct Service {
     host: Host,
     handler: Arc<dyn UnaryHandler>,
     auth: Option<Arc<dyn ServerAuth>>,
+    middlewares: Middlewares,
     metrics: Arc<ServerMetrics>,
     message_bytes_max: usize,
     include_metadata: bool,
@@ -171,7 +172,7 @@ impl Service {
         config: &GrpcServerConfig,
         host: &Host,
         handler: Arc<dyn UnaryHandler>,
-        auth: Option<Arc<dyn ServerAuth>>,
+        (auth, middlewares): (Option<Arc<dyn ServerAuth>>, Middlewares),
         metrics: Arc<ServerMetrics>,
     ) -> Self {
         let default = KeepaliveParametersConfig::default();
@@ -198,6 +199,7 @@ impl Service {
             host: host.clone(),
             handler,
             auth,
+            middlewares,
             metrics,
             message_bytes_max: config.message_bytes_max(),
             include_metadata: config.include_metadata,
@@ -319,7 +321,7 @@ impl Call {
             reader,
             encoding,
             self.service.message_bytes_max,
-            |bytes| handler.admit(method, bytes),
+            |bytes| self.service.middlewares.admit(bytes, |bytes| handler.admit(method, bytes)),
             |overloaded| {
                 is_overload.store(true, Ordering::Relaxed);
                 handler.refuse(overloaded)

@@ -1,6 +1,6 @@
 //! HTTP/1.1 and HTTP/2 (by ALPN, or in plaintext by its preface) for handlers that take whole bodies.
 //!
-//! Order for a request: CORS, authentication, route, limits, decompression, handler. Response headers from the configuration
+//! Order for a request: CORS, authentication, route, middlewares, limits, decompression, handler. Response headers from the configuration
 //! are on every answer. A refused body is not read, except for a little of it on HTTP/1, so that the client gets to read
 //! the answer.
 
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant as StdInstant};
 
 use bytes::Bytes;
 use component::{BoxFuture, Deadline, Host, ServerAuth, StartError};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -33,7 +33,7 @@ use crate::server::config::HttpServerConfig;
 use crate::server::connection::{Activity, Bounds, End, Running, Stop, drive};
 use crate::server::listen::Listener;
 use crate::server::metrics::ServerMetrics;
-use crate::server::request::{Credentials, authenticate, metadata, no_middlewares, run_to_end, server_auth, trace};
+use crate::server::request::{Credentials, Middlewares, authenticate, metadata, run_to_end, server_auth, trace};
 use crate::server::sniff::Protocol;
 use crate::server::stream::Stream;
 use crate::server::{RequestInfo, ServerSettings, limits};
@@ -167,6 +167,13 @@ pub fn text(status: StatusCode, text: impl Into<String>) -> HttpResponse {
     response
 }
 
+/// The refusal of a request without a body by a middleware.
+fn busy(overloaded: &Overloaded) -> HttpResponse {
+    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, format!("{overloaded}\n"));
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(overloaded.retry_after.as_secs().max(1)));
+    response
+}
+
 /// A running HTTP server. Dropping it cuts its connections.
 #[derive(Debug)]
 pub struct HttpServer(Accepting);
@@ -182,7 +189,7 @@ impl HttpServer {
         settings: ServerSettings,
         handler: Arc<dyn HttpHandler>,
     ) -> Result<Self, StartError> {
-        no_middlewares(&config.middlewares, host, &settings)?;
+        let middlewares = Middlewares::of(&config.middlewares, host, &settings)?;
         let auth = server_auth(config.auth.get().map(|auth| &auth.authenticator), host, &settings)?;
         let tls = match config.tls.get() {
             Some(tls) => Some(
@@ -193,7 +200,7 @@ impl HttpServer {
         };
         let listener = Listener::open(&config.endpoint, config.transport, host, &settings).await?;
         let metrics = Arc::new(ServerMetrics::new(&settings.telemetry, "http"));
-        let service = Arc::new(Service::new(config, host, handler, auth, Arc::clone(&metrics)));
+        let service = Arc::new(Service::new(config, host, handler, (auth, middlewares), Arc::clone(&metrics)));
         Ok(Self(Accepting::start(listener, tls, service, metrics, limits::CONNECTIONS_MAX)))
     }
 
@@ -214,6 +221,7 @@ struct Service {
     host: Host,
     handler: Arc<dyn HttpHandler>,
     auth: Option<Arc<dyn ServerAuth>>,
+    middlewares: Middlewares,
     auth_params: Vec<String>,
     metrics: Arc<ServerMetrics>,
     body_bytes_max: usize,
@@ -233,7 +241,7 @@ impl Service {
         config: &HttpServerConfig,
         host: &Host,
         handler: Arc<dyn HttpHandler>,
-        auth: Option<Arc<dyn ServerAuth>>,
+        (auth, middlewares): (Option<Arc<dyn ServerAuth>>, Middlewares),
         metrics: Arc<ServerMetrics>,
     ) -> Self {
         let or = |configured: Duration, default| if configured.is_zero() { default } else { configured };
@@ -261,6 +269,7 @@ impl Service {
             host: host.clone(),
             handler,
             auth,
+            middlewares,
             auth_params: config.auth.get().map(|auth| auth.request_params.clone()).unwrap_or_default(),
             metrics,
             body_bytes_max: config.body_bytes_max(),
@@ -303,14 +312,16 @@ impl Service {
             }
         };
         let key = match self.handler.route(&head) {
-            Route::Answer(response) => return response,
+            Route::Answer(response) => {
+                return self.middlewares.check(0).map_or_else(|overloaded| busy(&overloaded), |()| response);
+            }
             Route::Body { key } => key,
         };
         measured.route = Some((key, head.path().to_owned()));
         let reader = |body: Incoming| {
             BodyReader::new(body, limits::BODY_STALL_TIMEOUT.min(self.read_timeout), Instant::now() + self.read_timeout)
         };
-        let admit = |bytes| self.handler.admit(key, bytes);
+        let admit = |bytes| self.middlewares.admit(bytes, |bytes| self.handler.admit(key, bytes));
         let received =
             receive::receive(&self.encodings, &head, || body.take().map(reader), self.body_bytes_max, admit).await;
         let (bytes, charge) = match received {

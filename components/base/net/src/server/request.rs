@@ -7,10 +7,10 @@ use std::task::Poll;
 use std::time::Instant;
 
 use component::lifecycle::TraceHeaders;
-use component::{AuthError, BoxFuture, ComponentId, Host, RequestHeaders, ServerAuth, StartError};
+use component::{AuthError, BoxFuture, ComponentId, Host, RequestHeaders, Role, ServerAuth, StartError};
 use futures_util::future::poll_fn;
 use http::HeaderMap;
-use pdata::{AuthData, Metadata, TraceContext};
+use pdata::{AuthData, ByteAccount, Charge, Gate, Metadata, Overloaded, TraceContext};
 use tokio::sync::watch;
 
 use crate::server::ServerSettings;
@@ -105,18 +105,49 @@ pub(crate) fn server_auth(
     }
 }
 
-/// Refuses middlewares: no extension can be one yet.
-pub(crate) fn no_middlewares(
-    middlewares: &[MiddlewareConfig],
-    host: &Host,
-    settings: &ServerSettings,
-) -> Result<(), StartError> {
-    let Some(MiddlewareConfig { id }) = middlewares.first() else { return Ok(()) };
-    let why = match host.extension(id) {
-        None => "is not running: add it to `service::extensions`",
-        Some(_) => "cannot be a middleware of a server",
-    };
-    Err(StartError::plain(&settings.id, format!("`middlewares`: extension `{id}` {why}")))
+/// The middlewares of a server: gates that are asked before a body is read.
+#[derive(Debug)]
+pub(crate) struct Middlewares {
+    gates: Vec<Arc<Gate>>,
+    account: Arc<ByteAccount>,
+}
+
+impl Middlewares {
+    /// The running extensions that `middlewares` names.
+    pub(crate) fn of(
+        middlewares: &[MiddlewareConfig],
+        host: &Host,
+        settings: &ServerSettings,
+    ) -> Result<Self, StartError> {
+        let gate = |MiddlewareConfig { id }: &MiddlewareConfig| {
+            let why = match host.extension(id) {
+                None => format!("`middlewares`: extension `{id}` is not running: add it to `service::extensions`"),
+                Some(extension) => match extension.server_gate() {
+                    Some(gate) => return Ok(gate),
+                    None => Role::ServerMiddleware.mismatch(id),
+                },
+            };
+            Err(StartError::plain(&settings.id, why))
+        };
+        let gates = middlewares.iter().map(gate).collect::<Result<_, _>>()?;
+        Ok(Self { gates, account: Arc::clone(host.account()) })
+    }
+
+    /// Whether `bytes` of a body may come; then asks `admit`. The charge grows only as far as the gates allow.
+    pub(crate) fn admit(
+        &self,
+        bytes: usize,
+        admit: impl FnOnce(usize) -> Result<Charge, Overloaded>,
+    ) -> Result<Charge, Overloaded> {
+        self.check(bytes)?;
+        let charge = admit(bytes)?;
+        Ok(self.gates.iter().fold(charge, |charge, gate| charge.limited_to(gate.soft_bytes())))
+    }
+
+    /// Whether a request may come that has no body to be admitted.
+    pub(crate) fn check(&self, bytes: usize) -> Result<(), Overloaded> {
+        self.gates.iter().try_for_each(|gate| gate.check(&self.account, bytes))
+    }
 }
 
 /// Runs `work` to its end even if the caller is dropped (a peer that resets its stream), except when the server is cut off.

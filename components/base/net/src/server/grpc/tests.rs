@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use component::{Code, Deadline};
+use component::{Code, ComponentId, Deadline, Extension};
 use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -157,6 +157,29 @@ async fn a_request_that_is_not_admitted_is_refused_before_its_body_comes() {
 }
 
 #[tokio::test]
+async fn a_middleware_refuses_before_the_handler_is_asked() {
+    let (host, recorder) = (host(), Recorder::new(usize::MAX));
+    let gate = limited(&host, 1000);
+    let server = grpc_server("middlewares: [{id: limiter}]", &host, &recorder).await;
+    let mut client = h2(server.local_addr().unwrap()).await;
+    let (part, body) = open_body();
+    part.send(framed(0, &[0; 1000])[..5].to_vec().into()).unwrap();
+    let reply = send(&mut client, ECHO, &[], body).await.unwrap();
+    assert_eq!(reply.grpc().0, Code::Unavailable);
+    assert_eq!(reply.headers["grpc-status-details-bin"], "cmV0cnk", "the handler's words");
+    assert_eq!((recorder.admitted.lock().len(), gate.refused_requests()), (0, 1));
+    let reply = send(&mut client, ECHO, &[], whole_body(vec![framed(0, b"fits")])).await.unwrap();
+    assert_eq!(reply.grpc().0, Code::Ok);
+    // What the handler admits may not grow past the gate.
+    let packed = deflate(Algorithm::Gzip, None, &[vec![0; 100_000].into()]).await.unwrap();
+    let headers = [("grpc-encoding", "gzip")];
+    let reply = send(&mut client, ECHO, &headers, whole_body(vec![framed(1, &packed)])).await.unwrap();
+    assert_eq!(reply.grpc().0, Code::Unavailable);
+    assert_eq!(recorder.account.held(), 0);
+    stop(&server).await;
+}
+
+#[tokio::test]
 async fn metadata_trace_and_deadline_reach_the_handler_when_asked_for() {
     let (host, recorder) = (host(), Recorder::new(usize::MAX));
     let server = grpc_server("include_metadata: true", &host, &recorder).await;
@@ -291,9 +314,14 @@ async fn settings_are_checked_and_bad_ones_named() {
     );
     assert_eq!(config.extension_refs().len(), 2);
     let host = host();
+    host.set_extensions([(ComponentId::new("idle"), Arc::new(Limited(None)) as Arc<dyn Extension>)].into());
     for (yaml, part) in [
         ("{endpoint: '127.0.0.1:0', auth: {authenticator: nobody}}", "`nobody` is not running"),
         ("{endpoint: '127.0.0.1:0', middlewares: [{id: limiter}]}", "`limiter` is not running"),
+        (
+            "{endpoint: '127.0.0.1:0', middlewares: [{id: idle}]}",
+            "`middlewares`: extension `idle` cannot be a middleware of a server",
+        ),
         (
             "{endpoint: '127.0.0.1:0', tls: {cert_file: /nowhere.pem, key_file: /nowhere.key}}",
             "cannot read certificate `/nowhere.pem`",

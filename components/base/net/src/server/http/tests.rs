@@ -173,6 +173,29 @@ async fn every_encoding_is_decompressed_and_bombs_are_not() {
 }
 
 #[tokio::test]
+async fn a_middleware_refuses_requests_with_and_without_a_body() {
+    let host = host();
+    let gate = limited(&host, 1000);
+    let server = serve_on(host, "middlewares: [{id: limiter}]").await;
+    for (sent, expected) in [(999, 200), (1000, 503)] {
+        let (head, _) = server.post("/echo", &[], vec![0; sent]).await;
+        assert_eq!(head.status, expected);
+    }
+    let get = || Request::get("/").header("host", "test").body(Full::default()).unwrap();
+    assert_eq!(server.send(get()).await.0.status, 200, "it takes no room");
+    gate.set_closed(true);
+    let (head, body) = server.send(get()).await;
+    assert_eq!((head.status.as_u16(), head.headers["retry-after"].to_str().unwrap()), (503, "1"));
+    assert!(body.starts_with(b"data refused due to high memory usage"), "{body:?}");
+    gate.set_closed(false);
+    let packed = deflate(Algorithm::Gzip, None, &[vec![0; 100_000].into()]).await.unwrap();
+    let (head, _) = server.post("/echo", &[("content-encoding", "gzip")], packed).await;
+    assert_eq!(head.status, 503, "it may not grow past the gate");
+    assert_eq!(server.account.refused_requests(), 1, "the handler admitted it");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_body_over_the_limit_is_413_however_it_is_sent() {
     let server = serve("max_request_body_size: 1000").await;
     let (head, _) = server.post("/echo", &[], vec![0; 1000]).await;

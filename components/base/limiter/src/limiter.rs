@@ -1,26 +1,20 @@
 //! The shared limiter: a task that measures at every interval and closes or opens the gate.
 //!
-//! It runs from the first start of a processor with its component ID to the last shutdown.
+//! It runs from the first start of a component that uses it to the last shutdown.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use component::memory::Probe;
 use component::telemetry::{Metric, MetricKind, Observer};
-use component::{Level, Settings};
+use component::{BuildError, Level, Settings};
 use pdata::{ByteAccount, Gate};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use crate::config::MemoryLimiterConfig;
 use crate::limits::Limits;
 use crate::rule::{Measured, Reason, Rule};
-use component::memory::Probe;
-
-const REFUSED_REQUESTS: Metric = Metric {
-    name: "weir_processor_memory_limiter_refused_requests",
-    help: "Requests refused before their body was read.",
-    unit: "{requests}",
-    level: Level::Basic,
-};
 
 /// One per component ID.
 #[derive(Debug)]
@@ -42,26 +36,42 @@ struct Running {
 }
 
 impl Limiter {
-    /// A limiter that does not measure yet; its gate already knows the soft limit.
-    #[must_use]
-    pub fn new(settings: &Settings, limits: Limits, interval: Duration, probe: Arc<Probe>) -> Arc<Self> {
+    /// A limiter that does not measure yet; its gate already knows the soft limit. The requests that the gate refuses are
+    /// counted as the metric named `refused_requests`.
+    ///
+    /// # Errors
+    /// Why a percentage cannot be used.
+    pub fn new(
+        settings: &Settings,
+        config: &MemoryLimiterConfig,
+        refused_requests: &'static str,
+        probe: Arc<Probe>,
+    ) -> Result<Arc<Self>, BuildError> {
+        let limits = Limits::resolve(config, || probe.total_bytes())
+            .map_err(|error| BuildError::at("limit_percentage", error))?;
         let gate = Gate::new(usize::try_from(limits.soft).unwrap_or(usize::MAX));
         let labels = settings.telemetry.labels(&[]);
         let observed = Arc::clone(&gate);
-        let refused_requests =
-            settings.telemetry.registry().observe(REFUSED_REQUESTS, MetricKind::Counter, move || {
-                vec![(labels.clone(), observed.refused_requests() as f64)]
-            });
-        Arc::new(Self {
+        let metric = Metric {
+            name: refused_requests,
+            help: "Requests refused before their body was read.",
+            unit: "{requests}",
+            level: Level::Basic,
+        };
+        let refused_requests = settings
+            .telemetry
+            .registry()
+            .observe(metric, MetricKind::Counter, move || vec![(labels.clone(), observed.refused_requests() as f64)]);
+        Ok(Arc::new(Self {
             id: settings.id.to_string(),
             limits,
-            interval,
+            interval: config.check_interval.as_std().unwrap_or_default(),
             probe,
             account: Arc::clone(&settings.account),
             gate,
             running: Mutex::default(),
             _refused_requests: refused_requests,
-        })
+        }))
     }
 
     /// What receivers ask.
