@@ -1,0 +1,85 @@
+//! Compiled expressions.
+
+use std::fmt;
+
+use crate::error::RunError;
+use crate::function::Convert;
+use crate::subject::Subject;
+use crate::value::Value;
+
+/// A compiled value expression.
+pub enum Expr {
+    /// A literal.
+    Literal(Value<'static>),
+    /// Anything that is computed on each record: paths, converters, arithmetic, lists, indexing.
+    Computed(Box<dyn Convert>),
+}
+
+impl fmt::Debug for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Literal(value) => value.fmt(f),
+            Self::Computed(_) => f.write_str("Computed"),
+        }
+    }
+}
+
+impl Expr {
+    /// Its value on a record.
+    ///
+    /// # Errors
+    /// [`RunError`] when it has none.
+    #[inline]
+    pub fn eval<'c>(&'c self, on: &mut Subject<'_>) -> Result<Value<'c>, RunError> {
+        match self {
+            Self::Literal(value) => Ok(value.by_ref()),
+            Self::Computed(convert) => convert.convert(on),
+        }
+    }
+
+    /// Its value if that is known before any record is.
+    #[must_use]
+    pub fn literal(&self) -> Option<&Value<'static>> {
+        match self {
+            Self::Literal(value) => Some(value),
+            Self::Computed(_) => None,
+        }
+    }
+
+    /// Calls `read` with its text, without copying it out of the telemetry where it is a path. `None` for nil.
+    ///
+    /// # Errors
+    /// [`RunError`] when it is something else than text or nil.
+    pub fn with_str<T>(&self, on: &mut Subject<'_>, read: impl FnOnce(Option<&str>) -> T) -> Result<T, RunError> {
+        match self.eval(on)? {
+            Value::Str(text) => Ok(read(Some(&text))),
+            Value::Nil => Ok(read(None)),
+            other => Err(RunError::expected("a string", &other)),
+        }
+    }
+}
+
+/// A compiled path that can be written: the first argument of most editors.
+pub struct Target(pub Box<dyn Access>);
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Target")
+    }
+}
+
+/// Reads and writes one path.
+pub trait Access: Convert {
+    /// Sets it. Callers have seen to nil, which sets nothing.
+    ///
+    /// # Errors
+    /// [`RunError`] when the path cannot hold the value.
+    fn set(&self, on: &mut Subject<'_>, value: Value<'_>) -> Result<(), RunError>;
+
+    /// Where the path is a map on the wire (`attributes`, `attributes["k"]`, `body` that holds a map): the map, opened.
+    /// `None` where it is no map, or absent, or kept elsewhere (`cache`): use reading and setting then.
+    ///
+    /// # Errors
+    /// [`RunError`] when it cannot be reached.
+    fn map<'e>(&self, on: &'e mut Subject<'_>) -> Result<Option<pdata::edit::Attributes<'e>>, RunError>;
+}
