@@ -12,6 +12,7 @@ use anyhow::{Context, anyhow};
 use tokio::time::{Instant, sleep};
 
 use crate::client::Endpoint;
+use crate::latency::Latencies;
 use crate::load::{self, LoadReport, LoadSettings, Window};
 use crate::payload::{ITEMS_PER_REQUEST, POOL_REQUESTS, Pool};
 use crate::process::ticks_per_second;
@@ -207,16 +208,13 @@ impl Run<'_> {
         let cpu = self.subject.cpu_time(ticks)?.saturating_sub(cpu_before);
         let arrived = self.sink.items() - arrived_before;
         let memory = self.subject.memory()?;
-        Ok(Outcome {
-            figures: vec![
-                Figure { name: "items per CPU-second", value: arrived as f64 / cpu.as_secs_f64().max(0.01) },
-                Figure { name: "items per second", value: report.items_per_second() },
-                Figure { name: "latency p50, ms", value: report.acked_latencies.percentile_ms(0.5) },
-                Figure { name: "latency p99, ms", value: report.acked_latencies.percentile_ms(0.99) },
-                Figure { name: "peak RSS, MiB", value: mib(memory.peak_bytes) },
-            ],
-            balance: Some(balance),
-        })
+        let mut figures = vec![
+            Figure { name: "items per CPU-second", value: arrived as f64 / cpu.as_secs_f64().max(0.01) },
+            Figure { name: "items per second", value: report.items_per_second() },
+        ];
+        figures.extend(percentiles(["latency p50, ms", "latency p99, ms"], &report.acked_latencies));
+        figures.push(Figure { name: "peak RSS, MiB", value: mib(memory.peak_bytes) });
+        Ok(Outcome { figures, balance: Some(balance) })
     }
 
     async fn idle(&mut self) -> anyhow::Result<Outcome> {
@@ -242,19 +240,17 @@ impl Run<'_> {
         self.wait_for_arrival(&mut balance).await?;
         let drained = self.subject.memory()?;
         let accepted_bytes = report.acked_requests * self.pool.request_bytes();
-        Ok(Outcome {
-            figures: vec![
-                Figure { name: "peak RSS while stalled, MiB", value: mib(stalled.peak_bytes) },
-                Figure {
-                    name: "of it above start, MiB",
-                    value: mib(stalled.peak_bytes.saturating_sub(idle.resident_bytes)),
-                },
-                Figure { name: "accepted while stalled, MiB", value: mib(accepted_bytes) },
-                Figure { name: "peak RSS with drain, MiB", value: mib(drained.peak_bytes) },
-                Figure { name: "refusal latency p99, ms", value: report.refused_latencies.percentile_ms(0.99) },
-            ],
-            balance: Some(balance),
-        })
+        let mut figures = vec![
+            Figure { name: "peak RSS while stalled, MiB", value: mib(stalled.peak_bytes) },
+            Figure {
+                name: "of it above start, MiB",
+                value: mib(stalled.peak_bytes.saturating_sub(idle.resident_bytes)),
+            },
+            Figure { name: "accepted while stalled, MiB", value: mib(accepted_bytes) },
+            Figure { name: "peak RSS with drain, MiB", value: mib(drained.peak_bytes) },
+        ];
+        figures.extend(percentiles(REFUSAL_LATENCIES, &report.refused_latencies));
+        Ok(Outcome { figures, balance: Some(balance) })
     }
 
     async fn start(&mut self) -> anyhow::Result<Outcome> {
@@ -312,6 +308,44 @@ impl Run<'_> {
     }
 }
 
+/// Names of how fast a stalled subject refuses: at the median and at the 99th percentile.
+const REFUSAL_LATENCIES: [&str; 2] = ["refusal latency p50, ms", "refusal latency p99, ms"];
+
+/// The median and the 99th percentile under those names.
+fn percentiles(names: [&'static str; 2], latencies: &Latencies) -> [Figure; 2] {
+    let [p50, p99] = names;
+    [
+        Figure { name: p50, value: latencies.percentile_ms(0.5) },
+        Figure { name: p99, value: latencies.percentile_ms(0.99) },
+    ]
+}
+
 fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::{self, Runs};
+
+    #[test]
+    fn refusals_are_shown_at_the_median_and_at_the_99th_percentile() {
+        let mut latencies = Latencies::default();
+        for _ in 0..98 {
+            latencies.record(Duration::from_millis(2));
+        }
+        latencies.record(Duration::from_millis(300));
+        latencies.record(Duration::from_millis(300));
+        let figures = percentiles(REFUSAL_LATENCIES, &latencies).to_vec();
+        let outcome = Outcome { figures, balance: None };
+        let all = [Runs { scenario: "stalled-grpc", subject: "weir", outcomes: vec![outcome] }];
+        let shown = table::text(&all);
+        let value = |line: usize| shown.lines().nth(line).unwrap().split_whitespace().rev().nth(2).unwrap();
+        assert!(shown.contains("refusal latency p50, ms") && shown.contains("refusal latency p99, ms"), "{shown}");
+        let (p50, p99): (f64, f64) = (value(1).parse().unwrap(), value(2).parse().unwrap());
+        assert!((2.0..2.1).contains(&p50) && (300.0..306.0).contains(&p99), "{shown}");
+        let median = &table::json(&all, &serde_json::Value::Null)["scenarios"][0]["weir"]["median"];
+        assert!(median["refusal latency p50, ms"].as_f64().unwrap() < 10.0, "{median}");
+    }
 }
