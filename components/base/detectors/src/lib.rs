@@ -1,1 +1,17 @@
 //! Finds personal data and secrets in text, and checks what it finds.
+//!
+//! [`Scanner`] goes over a text once and gives byte ranges with their [`Kind`]; shapes are confirmed by checksums,
+//! ranges and lengths before they count. [`render`] turns a found value into the form that is hashed for pseudonyms or
+//! into a shortened form that may stay.
+//!
+//! Deliberately absent: I/O, configuration, telemetry, replacing text, personal names (no pattern tells them from other
+//! words; see README.md).
+
+mod kind;
+mod options;
+pub mod render;
+mod scanner;
+
+pub use kind::{Kind, Kinds};
+pub use options::{Finding, Hint, Options, OptionsError, Place, QUERY_PARAMETER_BYTES_MAX, QUERY_PARAMETERS};
+pub use scanner::Scanner;
