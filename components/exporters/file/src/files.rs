@@ -35,6 +35,17 @@ enum State {
     Grouped(Writers),
 }
 
+impl State {
+    /// Whether another writer goes on with the file at `path`.
+    fn has_company(&mut self, path: &Path) -> bool {
+        match self {
+            Self::Closed => false,
+            Self::One(writer) => writer.has_company(),
+            Self::Grouped(writers) => writers.iter_mut().any(|writer| writer.path() == path && writer.has_company()),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Life {
     users: usize,
@@ -120,8 +131,11 @@ impl Files {
         }
         let files = Arc::clone(self);
         let closed = tokio::task::spawn_blocking(move || {
-            let errors = files.flush();
-            *files.lock() = State::Closed;
+            let mut errors = files.flush();
+            let mut state = files.lock();
+            // What another exporter goes on with is not lost.
+            errors.retain(|(path, _)| !state.has_company(path));
+            *state = State::Closed;
             errors
         });
         closed.await.unwrap_or_default()

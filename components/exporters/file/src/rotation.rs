@@ -30,6 +30,8 @@ pub struct Rotator {
     age_max: Option<Duration>,
     backups_max: usize,
     zone: TimeZone,
+    /// The time in the name that was given last: a later file has a later one, even after files were deleted.
+    last: Option<Timestamp>,
 }
 
 impl Rotator {
@@ -44,6 +46,7 @@ impl Rotator {
             age_max: (days > 0).then(|| Duration::from_secs(days.saturating_mul(86_400))),
             backups_max: usize::try_from(number(rotation.max_backups)).unwrap_or(usize::MAX),
             zone: if rotation.localtime { TimeZone::system() } else { TimeZone::UTC },
+            last: None,
         }
     }
 
@@ -51,12 +54,14 @@ impl Rotator {
     ///
     /// # Errors
     /// Why that is not possible.
-    pub fn put_aside(&self, path: &Path) -> io::Result<()> {
-        let now = Timestamp::now();
+    pub fn put_aside(&mut self, path: &Path) -> io::Result<()> {
+        let next = self.last.and_then(|last| last.checked_add(1.milliseconds()).ok());
+        let first = Timestamp::now().max(next.unwrap_or(Timestamp::MIN));
         for later in 0..SAME_TIME_MAX {
-            let time = now.saturating_add(later.milliseconds()).unwrap_or(now);
+            let time = first.saturating_add(later.milliseconds()).unwrap_or(first);
             let aside = self.name(path, time);
             if !aside.try_exists()? {
+                self.last = Some(time);
                 return match fs::rename(path, aside) {
                     // Gone already: an earlier attempt got no further, or somebody else took it.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
