@@ -16,6 +16,7 @@ pub mod error;
 pub mod expr;
 pub mod function;
 pub mod functions;
+pub mod pattern;
 pub mod subject;
 pub mod value;
 
@@ -23,5 +24,6 @@ pub use context::Context;
 pub use error::RunError;
 pub use expr::{Expr, Target};
 pub use function::{Arguments, Built, Change, Convert, Function, Param};
+pub use pattern::Pattern;
 pub use subject::Subject;
 pub use value::{Map, Time, Value};

@@ -1,0 +1,186 @@
+//! Regular expressions in statements: written for Go's RE2, run by the `regex` crate.
+//!
+//! [`compile`] translates what the two spell differently ([`translate`]) and bounds what a pattern may cost. A
+//! [`Pattern`] is an argument that is a pattern: a literal is compiled with its statement, so that a bad one is an error
+//! at start; anything else is compiled when it is met, through a small cache of recent ones.
+
+mod translate;
+
+use std::sync::{Mutex, PoisonError};
+
+use regex::{Regex, RegexBuilder};
+
+use crate::error::RunError;
+use crate::expr::Expr;
+use crate::subject::Subject;
+use crate::value::Value;
+
+pub use self::translate::translate;
+
+/// Longest text of a pattern, in bytes.
+pub const PATTERN_BYTES_MAX: usize = 64 << 10;
+/// Most memory of a compiled pattern that stands in a statement, in bytes.
+const LITERAL_BYTES_MAX: usize = 10 << 20;
+/// The same for one that is computed from telemetry.
+const COMPUTED_BYTES_MAX: usize = 1 << 20;
+/// Most computed patterns that one argument remembers.
+const REMEMBERED_MAX: usize = 16;
+
+/// An argument that is a regular expression.
+pub struct Pattern(Kind);
+
+enum Kind {
+    Literal(Box<Regex>),
+    Computed {
+        text: Expr,
+        /// The most recently used last.
+        recent: Mutex<Vec<(Box<str>, Regex)>>,
+    },
+}
+
+impl std::fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Kind::Literal(regex) => f.debug_tuple("Pattern").field(&regex.as_str()).finish(),
+            Kind::Computed { .. } => f.write_str("Pattern"),
+        }
+    }
+}
+
+impl Pattern {
+    /// Compiles it if it is a literal.
+    ///
+    /// # Errors
+    /// What is wrong with the literal.
+    pub fn from_expr(expr: Expr) -> Result<Self, String> {
+        Ok(Self(match expr.literal() {
+            Some(Value::Str(text)) => Kind::Literal(Box::new(compile(text)?)),
+            Some(other) => return Err(format!("a pattern must be a string, found {}", other.type_name())),
+            None => Kind::Computed { text: expr, recent: Mutex::new(Vec::new()) },
+        }))
+    }
+
+    /// A pattern known in advance.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn literal(text: &str) -> Result<Self, String> {
+        compile(text).map(|regex| Self(Kind::Literal(Box::new(regex))))
+    }
+
+    /// The compiled pattern if it is a literal: known before any record is.
+    #[must_use]
+    pub fn as_regex(&self) -> Option<&Regex> {
+        match &self.0 {
+            Kind::Literal(regex) => Some(regex),
+            Kind::Computed { .. } => None,
+        }
+    }
+
+    /// Calls `use_it` with the compiled pattern.
+    ///
+    /// # Errors
+    /// [`RunError`] when it is computed, and not text or not a pattern.
+    pub fn with<T>(&self, on: &mut Subject<'_>, use_it: impl FnOnce(&Regex) -> T) -> Result<T, RunError> {
+        let (text, recent) = match &self.0 {
+            Kind::Literal(regex) => return Ok(use_it(regex)),
+            Kind::Computed { text, recent } => (text.eval(on)?, recent),
+        };
+        let text = text.as_str()?;
+        let known = {
+            let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = recent.iter().position(|(known, _)| **known == *text);
+            if let Some(found) = found {
+                recent[found..].rotate_left(1);
+            }
+            found.and(recent.last()).map(|(_, regex)| regex.clone())
+        };
+        if let Some(regex) = known {
+            return Ok(use_it(&regex));
+        }
+        let regex = bounded(text, COMPUTED_BYTES_MAX).map_err(RunError::new)?;
+        let outcome = use_it(&regex);
+        let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent.len() >= REMEMBERED_MAX {
+            recent.remove(0);
+        }
+        recent.push((text.into(), regex));
+        Ok(outcome)
+    }
+}
+
+/// Compiles a pattern written for RE2.
+///
+/// # Errors
+/// What is wrong with it, in one line.
+pub fn compile(text: &str) -> Result<Regex, String> {
+    bounded(text, LITERAL_BYTES_MAX)
+}
+
+fn bounded(text: &str, bytes_max: usize) -> Result<Regex, String> {
+    if text.len() > PATTERN_BYTES_MAX {
+        return Err(format!("a pattern of {} bytes is longer than the {PATTERN_BYTES_MAX} allowed", text.len()));
+    }
+    let translated = translate(text).map_err(|problem| format!("the pattern `{text}` is refused: {problem}"))?;
+    RegexBuilder::new(&translated).size_limit(bytes_max).build().map_err(|error| match error {
+        regex::Error::CompiledTooBig(limit) => {
+            format!("the pattern `{text}` is refused: compiled it would take more than {limit} bytes")
+        }
+        // The crate draws the pattern with a caret over several lines; its last line is the reason.
+        other => {
+            let drawn = other.to_string();
+            let reason = drawn.lines().last().unwrap_or_default().trim();
+            format!("the pattern `{text}` is refused: {}", reason.strip_prefix("error: ").unwrap_or(reason))
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::function::Convert;
+    use pdata::edit::Editor;
+    use pdata::{Payload, Signal};
+
+    struct Texts(Mutex<Vec<&'static str>>);
+
+    impl Convert for Texts {
+        fn convert<'c>(&'c self, _: &mut Subject<'_>) -> Result<Value<'c>, RunError> {
+            Ok(self.0.lock().unwrap().pop().map_or(Value::Nil, |text| Value::Str(text.into())))
+        }
+    }
+
+    #[test]
+    fn computed_patterns_are_compiled_when_met_and_remembered() {
+        let mut editor = Editor::new(Payload::empty(Signal::Logs)).unwrap();
+        let request = pdata::Context::default();
+        let mut on = Subject::new(&mut editor, &request);
+        let texts = Expr::Computed(Box::new(Texts(Mutex::new(vec!["(", "b", "a", "b"]))));
+        let pattern = Pattern::from_expr(texts).unwrap();
+        assert_eq!(pattern.with(&mut on, |regex| regex.as_str().to_owned()).unwrap(), "b");
+        assert_eq!(pattern.with(&mut on, |regex| regex.as_str().to_owned()).unwrap(), "a");
+        assert_eq!(pattern.with(&mut on, |regex| regex.as_str().to_owned()).unwrap(), "b");
+        let Kind::Computed { recent, .. } = &pattern.0 else { panic!("it is computed") };
+        let order: Vec<_> = recent.lock().unwrap().iter().map(|(text, _)| text.to_string()).collect();
+        assert_eq!(order, ["a", "b"]);
+        let refused = pattern.with(&mut on, |_| ()).unwrap_err().to_string();
+        assert!(refused.contains("unclosed group"), "{refused}");
+        assert_eq!(pattern.with(&mut on, |_| ()).unwrap_err().to_string(), "expected a string, found nil");
+    }
+
+    #[test]
+    fn bad_and_large_patterns_are_refused() {
+        for (text, reason) in [
+            ("a(b", "the pattern `a(b` is refused: unclosed group"),
+            (r"(a)\1", r"the pattern `(a)\1` is refused: backreferences are not supported"),
+            (r"\C", r"the pattern `\C` is refused: `\C`, a single byte, is not supported"),
+            ("((a{1000}){1000}){1000}", "compiled it would take more than"),
+        ] {
+            let error = compile(text).unwrap_err();
+            assert!(error.contains(reason), "{error}");
+        }
+        assert!(compile(&"a".repeat(PATTERN_BYTES_MAX + 1)).unwrap_err().contains("longer than"));
+        let number = Pattern::from_expr(Expr::Literal(Value::Int(1))).unwrap_err();
+        assert_eq!(number, "a pattern must be a string, found int");
+    }
+}
