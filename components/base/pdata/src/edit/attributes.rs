@@ -4,6 +4,8 @@
 //! Keys may occur twice. The first is read. Deleting deletes all of them; writing leaves one, in the place of the
 //! first; [`Attributes::for_each`] and [`Attributes::retain`] visit every one.
 
+use smallvec::SmallVec;
+
 use crate::wire::{Fields, LEN, put_len, read_varint, varint_len};
 
 use super::fields::Scalar;
@@ -240,6 +242,12 @@ impl Attributes<'_> {
         self.editor.find_key(self.node, self.number, key.as_bytes(), 0)
     }
 
+    /// The next attribute of that key, behind one found before.
+    #[must_use]
+    pub fn find_next(&self, key: &str, after: At) -> Option<At> {
+        self.editor.find_key(self.node, self.number, key.as_bytes(), after.slot + 1)
+    }
+
     /// Whether the key is there.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
@@ -303,7 +311,7 @@ impl Attributes<'_> {
     /// # Errors
     /// As [`Attributes::write`].
     pub fn copy(&mut self, key: &str, from: At, how: Write) -> Result<bool, EditError> {
-        let value = self.editor.value_of(from).to_vec();
+        let value = SmallVec::<[u8; 256]>::from_slice(self.editor.value_of(from));
         self.write(key, Value::Encoded(ValueRef(&value)), how)
     }
 

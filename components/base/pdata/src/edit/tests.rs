@@ -2,7 +2,7 @@
 //! `tests/edit.rs`.
 use std::sync::Arc;
 
-use super::{Attribute, EditError, Editor, Msg, OpenBatch, Scalar, Value, ValueBuf, Walk};
+use super::{Attribute, EditError, Editor, Level, Msg, OpenBatch, Scalar, Value, ValueBuf, Walk};
 use crate::schema::{KEY_VALUE, Label, MESSAGES};
 use crate::validate::check;
 use crate::wire::{put_len, put_varint_field};
@@ -238,4 +238,58 @@ fn a_batch_goes_through_the_row_with_its_context_and_its_books() {
     batch.settle(Outcome::Delivered);
     let totals = account.read();
     assert_eq!((totals.delivered, totals.difference()), (2, 0));
+}
+
+#[test]
+fn a_walk_says_what_it_entered_for_each_place() {
+    // Two requests. The first: a group of two scopes (two records, one record), an empty group, a group of one record.
+    let record = || field(2, &field(6, &pair("k", Value::Int(1))));
+    let scope = |records: usize| field(2, &record().repeat(records));
+    let groups = [[scope(2), scope(1)].concat(), Vec::new(), scope(1)];
+    let request: Vec<u8> = groups.iter().flat_map(|group| field(1, group)).collect();
+    let segment = |items| Segment::trusted(request.clone().into(), items);
+    let mut editor = Editor::new(Payload::from_segments(Signal::Logs, [segment(4), segment(4)])).unwrap();
+    let mut entered = |level| {
+        let mut walk = Walk::new(&editor, level);
+        let mut entered = Vec::new();
+        while let Some(place) = walk.next(&mut editor) {
+            entered.push(place.entered());
+        }
+        entered
+    };
+    let group = Some(Level::Groups);
+    assert_eq!(entered(Level::Items), [group, None, Some(Level::Scopes), group].repeat(2));
+    assert_eq!(entered(Level::Scopes), [group, None, group].repeat(2));
+
+    let point = field(1, &field(7, &pair("k", Value::Int(1))));
+    let metric = |points: usize| field(2, &field(5, &point.repeat(points)));
+    let request = field(1, &field(2, &[metric(2), metric(0), metric(1)].concat()));
+    let segment = Segment::trusted(request.into(), 3);
+    let mut editor = Editor::new(Payload::from_segments(Signal::Metrics, [segment])).unwrap();
+    let mut walk = Walk::items(&editor);
+    let mut entered = Vec::new();
+    while let Some(place) = walk.next(&mut editor) {
+        entered.push(place.entered());
+    }
+    assert_eq!(entered, [group, None, Some(Level::Metrics)]);
+}
+
+#[test]
+fn every_attribute_of_a_key_is_found_in_turn() {
+    let keys = ["a", "b", "a", "ab", "a"];
+    let record: Vec<u8> =
+        keys.iter().enumerate().flat_map(|(n, key)| field(6, &pair(key, Value::Int(n as i64)))).collect();
+    let mut editor = logs(&[record]);
+    let record = first(&mut editor);
+    let mut found = Vec::new();
+    let mut next = editor.attributes(record).find("a");
+    while let Some(at) = next {
+        if let Value::Int(number) = editor.attribute(at).value().get() {
+            found.push(number);
+        }
+        next = editor.attributes(record).find_next("a", at);
+    }
+    assert_eq!(found, [0, 2, 4]);
+    let second = editor.attributes(record).find("b").unwrap();
+    assert_eq!(editor.attributes(record).find_next("c", second), None);
 }

@@ -26,6 +26,8 @@ pub struct Place {
     at: At,
     around: [Msg; PLACES],
     depth: u8,
+    /// The outermost of `around` that is new, as an index.
+    entered: u8,
 }
 
 /// Request, group, scope group, metric, data.
@@ -63,6 +65,19 @@ impl Place {
         self.around(4)
     }
 
+    /// The outermost of what is around this place that was not around the one before: a group, a scope group, a metric.
+    /// `None` if they are all the same. For what is worked out once for each of them; their [`Msg`]s do not tell, since
+    /// those of messages that were left are given to others.
+    #[must_use]
+    pub fn entered(&self) -> Option<Level> {
+        match self.entered {
+            0 | 1 => Some(Level::Groups),
+            2 => Some(Level::Scopes),
+            3 | 4 => Some(Level::Metrics),
+            _ => None,
+        }
+    }
+
     fn around(&self, level: u8) -> Option<Msg> {
         (level < self.depth).then(|| self.around[usize::from(level)])
     }
@@ -94,7 +109,12 @@ pub struct Walk {
     depth: u8,
     stop: u8,
     next_request: u32,
+    /// The least depth entered since the last place.
+    entered: u8,
 }
+
+/// Of [`Walk::entered`]: nothing.
+const NOTHING: u8 = u8::MAX;
 
 impl Walk {
     /// A way through all of `level`.
@@ -108,7 +128,7 @@ impl Walk {
             (Level::Metrics, _) => 0,
         };
         let frame = Frame { message: Msg(0), next: 0, mark: Mark::default() };
-        Self { frames: [frame; PLACES], depth: 0, stop, next_request: 0 }
+        Self { frames: [frame; PLACES], depth: 0, stop, next_request: 0, entered: NOTHING }
     }
 
     /// A way through all items.
@@ -149,7 +169,8 @@ impl Walk {
             frame.next = at.slot + 1;
             frame.mark = editor.mark();
             if self.depth == self.stop {
-                return Some(Place { at, around: self.frames.map(|frame| frame.message), depth: self.depth });
+                let entered = std::mem::replace(&mut self.entered, NOTHING);
+                return Some(Place { at, around: self.frames.map(|frame| frame.message), depth: self.depth, entered });
             }
             match editor.open(at) {
                 Some(message) => self.enter(editor, message),
@@ -161,6 +182,7 @@ impl Walk {
     fn enter(&mut self, editor: &Editor, message: Msg) {
         if let Some(frame) = self.frames.get_mut(usize::from(self.depth)) {
             *frame = Frame { message, next: 0, mark: editor.mark() };
+            self.entered = self.entered.min(self.depth);
             self.depth += 1;
         }
     }
