@@ -15,3 +15,4 @@ pub mod sink;
 pub mod subject;
 pub mod table;
 pub mod wire;
+pub mod work;

@@ -86,6 +86,13 @@ impl Pool {
     pub fn request_bytes(&self) -> u64 {
         self.encoded_bytes / self.payloads.len() as u64
     }
+
+    /// Protobuf bytes per item, resources and scopes included, on average.
+    #[must_use]
+    pub fn item_bytes(&self) -> f64 {
+        let items: u64 = self.payloads.iter().map(|payload| payload.item_count).sum();
+        self.encoded_bytes as f64 / items.max(1) as f64
+    }
 }
 
 /// The protobuf of one `Export…ServiceRequest` with `items` items, determined by `seed`.

@@ -19,6 +19,7 @@ use crate::process::ticks_per_second;
 use crate::sink::{Sink, SinkSettings};
 use crate::subject::{Limiter, Subject, Wiring};
 use crate::wire::{Compression, Signal, Transport};
+use crate::work::Work;
 
 /// How long a subject may take to listen and to accept.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -42,6 +43,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 enum Kind {
     /// As much as the subject takes, from gRPC to gRPC.
     Forward(Signal, Compression),
+    /// The same, uncompressed, with processors in between.
+    Work(Signal, Work),
     /// Nothing, for five seconds.
     Idle,
     /// Five times what fits while the destination does not answer.
@@ -59,12 +62,18 @@ pub struct Scenario {
 }
 
 /// All scenarios in the order in which they are run.
-pub const SCENARIOS: [Scenario; 9] = [
+pub const SCENARIOS: [Scenario; 15] = [
     Scenario { name: "forward-spans", kind: Kind::Forward(Signal::Traces, Compression::None) },
     Scenario { name: "forward-logs", kind: Kind::Forward(Signal::Logs, Compression::None) },
     Scenario { name: "forward-metrics", kind: Kind::Forward(Signal::Metrics, Compression::None) },
     Scenario { name: "gzip-spans", kind: Kind::Forward(Signal::Traces, Compression::Gzip) },
     Scenario { name: "gzip-logs", kind: Kind::Forward(Signal::Logs, Compression::Gzip) },
+    Scenario { name: "attributes-spans", kind: Kind::Work(Signal::Traces, Work::Attributes) },
+    Scenario { name: "attributes-logs", kind: Kind::Work(Signal::Logs, Work::Attributes) },
+    Scenario { name: "transform-spans", kind: Kind::Work(Signal::Traces, Work::Transform) },
+    Scenario { name: "transform-logs", kind: Kind::Work(Signal::Logs, Work::Transform) },
+    Scenario { name: "redaction-spans", kind: Kind::Work(Signal::Traces, Work::Redaction) },
+    Scenario { name: "redaction-logs", kind: Kind::Work(Signal::Logs, Work::Redaction) },
     Scenario { name: "idle", kind: Kind::Idle },
     Scenario { name: "stalled-grpc", kind: Kind::Stalled(Transport::Grpc) },
     Scenario { name: "stalled-http", kind: Kind::Stalled(Transport::Http) },
@@ -144,6 +153,7 @@ impl Scenario {
     pub fn pool(&self) -> anyhow::Result<Arc<Pool>> {
         let (signal, transport, compression, requests) = match self.kind {
             Kind::Forward(signal, compression) => (signal, Transport::Grpc, compression, POOL_REQUESTS),
+            Kind::Work(signal, _) => (signal, Transport::Grpc, Compression::None, POOL_REQUESTS),
             Kind::Stalled(transport) => (Signal::Traces, transport, Compression::None, POOL_REQUESTS),
             Kind::Idle | Kind::Start => (Signal::Traces, Transport::Grpc, Compression::None, 1),
         };
@@ -151,12 +161,17 @@ impl Scenario {
         Ok(Arc::new(pool.context("build requests")?))
     }
 
-    /// Runs the scenario once on `binary`. Everything it starts has ended when it returns.
+    /// Runs the scenario once on `binary`, which is weir or a Collector. Everything it starts has ended when it returns.
     ///
     /// # Errors
     ///
     /// A subject that does not start, dies, or cannot be measured. Uneven books are no error but in the outcome.
-    pub async fn run(&self, binary: &Path, pool: &Arc<Pool>, measure: &Measure) -> anyhow::Result<Outcome> {
+    pub async fn run(
+        &self,
+        (binary, is_weir): (&Path, bool),
+        pool: &Arc<Pool>,
+        measure: &Measure,
+    ) -> anyhow::Result<Outcome> {
         let folder = tempfile::tempdir().context("create folder for the run")?;
         let is_stalled = matches!(self.kind, Kind::Stalled(_));
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -164,7 +179,11 @@ impl Scenario {
         let sink = Sink::start(settings, anywhere, anywhere).await.context("start sink")?;
         let limiter = is_stalled
             .then_some(Limiter { limit_mib: STALL_LIMIT_MIB, check_interval: measure.limiter_check_interval });
-        let wiring = Wiring { signal: pool.signal, destination: sink.grpc_address, limiter };
+        let work = match self.kind {
+            Kind::Work(_, work) => Some((work, is_weir)),
+            _ => None,
+        };
+        let wiring = Wiring { signal: pool.signal, destination: sink.grpc_address, limiter, work };
         let subject = Subject::start(binary, &wiring, folder.path())?;
         let endpoint = Endpoint::new(
             &subject.address(pool.transport).to_string(),
@@ -175,7 +194,7 @@ impl Scenario {
         )?;
         let mut run = Run { sink, subject, endpoint: Arc::new(endpoint), pool: Arc::clone(pool), measure };
         match self.kind {
-            Kind::Forward(..) => run.forward().await,
+            Kind::Forward(..) | Kind::Work(..) => run.forward().await,
             Kind::Idle => run.idle().await,
             Kind::Stalled(_) => run.stalled().await,
             Kind::Start => run.start().await,
@@ -211,6 +230,10 @@ impl Run<'_> {
         let mut figures = vec![
             Figure { name: "items per CPU-second", value: arrived as f64 / cpu.as_secs_f64().max(0.01) },
             Figure { name: "items per second", value: report.items_per_second() },
+            Figure {
+                name: "wire MB per CPU-second",
+                value: arrived as f64 * self.pool.item_bytes() / 1e6 / cpu.as_secs_f64().max(0.01),
+            },
         ];
         figures.extend(percentiles(["latency p50, ms", "latency p99, ms"], &report.acked_latencies));
         figures.push(Figure { name: "peak RSS, MiB", value: mib(memory.peak_bytes) });

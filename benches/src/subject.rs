@@ -13,6 +13,7 @@ use anyhow::{Context, bail};
 
 use crate::process::{self, Memory};
 use crate::wire::{Signal, Transport};
+use crate::work::{self, Work};
 
 /// How much of a subject's own output is shown when it fails.
 const LOG_SHOWN_BYTES: usize = 2000;
@@ -35,20 +36,26 @@ pub struct Wiring {
     pub destination: SocketAddr,
     /// A limiter in front of the exporter.
     pub limiter: Option<Limiter>,
+    /// Processors in front of the exporter, and whether they are for weir.
+    pub work: Option<(Work, bool)>,
 }
 
 /// The YAML for `wiring`, listening on the two addresses.
 #[must_use]
 pub fn configuration(wiring: &Wiring, grpc: SocketAddr, http: SocketAddr) -> String {
-    let Wiring { signal, destination, limiter } = wiring;
-    let (processors, chain) = match limiter {
-        None => (String::new(), ""),
-        Some(Limiter { limit_mib, check_interval }) => (
+    let Wiring { signal, destination, limiter, work } = wiring;
+    let (processors, chain) = match (limiter, work) {
+        (None, None) => (String::new(), String::new()),
+        (None, Some((work, is_weir))) => {
+            let (section, chain) = work::processors(*work, *signal, *is_weir);
+            (section.to_owned(), format!("\n      processors: [{chain}]"))
+        }
+        (Some(Limiter { limit_mib, check_interval }), _) => (
             format!(
                 "processors:\n  memory_limiter:\n    check_interval: {}ms\n    limit_mib: {limit_mib}\n",
                 check_interval.as_millis()
             ),
-            "\n      processors: [memory_limiter]",
+            "\n      processors: [memory_limiter]".to_owned(),
         ),
     };
     // With a limiter the destination stalls; retry soon after, so that the check of the counts need not wait half a minute.
@@ -190,7 +197,7 @@ mod tests {
     use super::*;
 
     fn wiring(limiter: Option<Limiter>) -> Wiring {
-        Wiring { signal: Signal::Logs, destination: "127.0.0.1:9".parse().unwrap(), limiter }
+        Wiring { signal: Signal::Logs, destination: "127.0.0.1:9".parse().unwrap(), limiter, work: None }
     }
 
     #[test]
@@ -212,6 +219,14 @@ mod tests {
             configuration(&wiring(Some(limiter)), "127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap());
         assert!(text.contains("  memory_limiter:\n    check_interval: 100ms\n    limit_mib: 80\n"), "{text}");
         assert!(text.contains("processors: [memory_limiter]"), "{text}");
+    }
+
+    #[test]
+    fn work_is_defined_and_used() {
+        let work = Wiring { work: Some((Work::Transform, true)), ..wiring(None) };
+        let text = configuration(&work, "127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap());
+        assert!(text.contains("  filter:\n") && text.contains("    log_statements:\n"), "{text}");
+        assert!(text.contains("      processors: [filter, transform]\n"), "{text}");
     }
 
     #[test]

@@ -143,7 +143,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         for round in 1..=arguments.rounds {
             for ((name, binary), runs) in subjects.iter().zip(&mut runs) {
                 eprintln!("{} round {round} of {}: {name}", scenario.name, arguments.rounds);
-                let outcome = scenario.run(binary, &pool, &measure).await;
+                let outcome = scenario.run((binary, *name == "weir"), &pool, &measure).await;
                 runs.outcomes.push(outcome.with_context(|| format!("run {} on {name}", scenario.name))?);
             }
         }
