@@ -29,11 +29,15 @@ COPY LICENSE /usr/share/doc/weir/LICENSE
 COPY config-examples/gateway.yaml /etc/weir/config.yaml
 # Where file_storage and the store may write; owned by the user below.
 COPY --from=build --chown=10001:10001 /empty /var/lib/weir
+# By number, because there is nobody of that number in /etc/passwd, and Kubernetes' `runAsNonRoot` wants one.
 USER 10001:10001
 WORKDIR /var/lib/weir
 VOLUME /var/lib/weir
 # OTLP/gRPC, OTLP/HTTP, own metrics, health.
 EXPOSE 4317 4318 8888 13133
-HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 CMD ["/usr/local/bin/weir", "healthcheck"]
+# By address: it needs neither /etc/hosts nor a resolver. Change it together with HEALTH_ENDPOINT.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 \
+    CMD ["/usr/local/bin/weir", "healthcheck", "--timeout=2s", "http://127.0.0.1:13133/"]
+# SIGTERM drains for up to 25 s, which is longer than `docker stop` waits unless told: docker stop --time=30.
 ENTRYPOINT ["/usr/local/bin/weir"]
 CMD ["--config=/etc/weir/config.yaml"]
