@@ -18,6 +18,7 @@ pub mod function;
 pub mod functions;
 pub mod pattern;
 pub mod subject;
+pub mod text;
 pub mod value;
 
 pub use context::Context;
