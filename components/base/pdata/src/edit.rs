@@ -26,6 +26,7 @@ mod seal;
 mod tree;
 mod value;
 mod walk;
+mod whole;
 
 use smallvec::SmallVec;
 
