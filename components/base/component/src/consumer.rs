@@ -46,11 +46,25 @@ pub type ConsumeFuture<'a> = Pin<Box<dyn Future<Output = ConsumeResult> + Send +
 pub trait Consumer: Send + Sync {
     /// Takes `batch`, or hands back what it does not take inside the error. Not to be dropped before it ends.
     fn consume(&self, batch: Batch) -> ConsumeFuture<'_>;
+
+    /// Takes what a predecessor (see [`Component::hand_over`](crate::Component::hand_over)) had acknowledged and still
+    /// holds. There is nobody left to refuse: it is taken beyond the component's own bounds, which then refuses other input
+    /// until it is back within them. What the predecessor held was within the predecessor's bounds, so bounds can be
+    /// exceeded, but not pile up. Does not wait for the outcome.
+    ///
+    /// An error that hands the batch back says that this component has stopped.
+    fn inherit(&self, batch: Batch) -> ConsumeFuture<'_> {
+        self.consume(batch)
+    }
 }
 
 impl<C: Consumer + ?Sized> Consumer for Arc<C> {
     fn consume(&self, batch: Batch) -> ConsumeFuture<'_> {
         (**self).consume(batch)
+    }
+
+    fn inherit(&self, batch: Batch) -> ConsumeFuture<'_> {
+        (**self).inherit(batch)
     }
 }
 

@@ -3,7 +3,8 @@
 //! Every branch gets a copy (which shares the bytes) and all branches run at once, so a slow one delays the answer but
 //! not its siblings. The answers combine: any retryable error makes the whole retryable. A batch handed back remembers
 //! which branches still lack it ([`pdata::Batch::pending`]), so that whoever keeps and retries it does not send it twice
-//! to those that have it.
+//! to those that have it. It remembers them by their place in a [`Roster`], which outlives fan-out and branches: a reload
+//! may replace a branch by another of the same name, put something around it, or take its siblings away.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,10 +20,51 @@ pub const BRANCHES_MAX: usize = 64;
 
 static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 
+/// Which branch of a fan-out is which, by name: its identity across reloads.
+#[derive(Clone, Debug)]
+pub struct Roster {
+    id: u32,
+    /// The place of a name is the branch's bit.
+    names: Vec<String>,
+}
+
+impl Default for Roster {
+    fn default() -> Self {
+        Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), names: Vec::new() }
+    }
+}
+
+impl Roster {
+    /// Makes `names` the current branches. Those that are known keep their places; new ones get places that were never
+    /// used, and when there are no more, those of branches that are gone.
+    ///
+    /// # Panics
+    /// With more than [`BRANCHES_MAX`] names; the graph refuses such configurations before.
+    pub fn call<'a>(&mut self, names: impl Iterator<Item = &'a str> + Clone) {
+        for name in names.clone().filter(|name| !self.names.iter().any(|known| known == name)).collect::<Vec<_>>() {
+            if self.names.len() < BRANCHES_MAX {
+                self.names.push(name.to_owned());
+                continue;
+            }
+            let free = self.names.iter_mut().find(|known| !names.clone().any(|name| name == known.as_str()));
+            *free.expect("a fan-out has at most `BRANCHES_MAX` branches") = name.to_owned();
+        }
+    }
+
+    fn bit(&self, name: &str) -> u64 {
+        self.names.iter().position(|known| known == name).map_or(0, |at| 1 << at)
+    }
+
+    fn is_plain(&self) -> bool {
+        self.names.len() <= 1
+    }
+}
+
 /// Hands every batch to all of its branches.
 pub struct Fanout {
     id: u32,
-    branches: Vec<Arc<dyn Consumer>>,
+    /// Each with its bit.
+    branches: Vec<(u64, Arc<dyn Consumer>)>,
 }
 
 impl std::fmt::Debug for Fanout {
@@ -37,12 +79,24 @@ impl Fanout {
     /// # Panics
     /// With more than [`BRANCHES_MAX`] branches; the graph refuses such configurations before.
     #[must_use]
-    pub fn over(mut branches: Vec<Arc<dyn Consumer>>) -> Arc<dyn Consumer> {
+    pub fn over(branches: Vec<Arc<dyn Consumer>>) -> Arc<dyn Consumer> {
         assert!(branches.len() <= BRANCHES_MAX, "a fan-out has at most {BRANCHES_MAX} branches");
-        if branches.len() == 1 {
-            return branches.remove(0);
+        let names: Vec<String> = (0..branches.len()).map(|n| n.to_string()).collect();
+        Self::of(&mut Roster::default(), names.into_iter().zip(branches).collect())
+    }
+
+    /// A consumer in front of `branches`, each with its name in `roster`: the branch itself when there never was another.
+    ///
+    /// # Panics
+    /// As [`Roster::call`].
+    #[must_use]
+    pub fn of(roster: &mut Roster, mut branches: Vec<(String, Arc<dyn Consumer>)>) -> Arc<dyn Consumer> {
+        roster.call(branches.iter().map(|(name, _)| name.as_str()));
+        if roster.is_plain() && branches.len() == 1 {
+            return branches.remove(0).1;
         }
-        Arc::new(Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), branches })
+        let branches = branches.into_iter().map(|(name, branch)| (roster.bit(&name), branch)).collect();
+        Arc::new(Self { id: roster.id, branches })
     }
 }
 
@@ -50,10 +104,11 @@ impl Consumer for Fanout {
     fn consume(&self, mut batch: Batch) -> ConsumeFuture<'_> {
         Box::pin(async move {
             let pending = batch.take_pending(self.id).unwrap_or(u64::MAX);
-            let targets: Vec<(usize, &Arc<dyn Consumer>)> =
-                self.branches.iter().enumerate().filter(|(n, _)| pending & (1 << n) != 0).collect();
+            let targets: Vec<&(u64, Arc<dyn Consumer>)> =
+                self.branches.iter().filter(|(bit, _)| pending & bit != 0).collect();
             let Some((last, others)) = targets.split_last() else {
-                batch.settle(Outcome::Delivered);
+                // Those that lacked it are no longer there.
+                batch.settle(Outcome::Dropped("branch_removed"));
                 return Ok(Accepted::all());
             };
             let whole = (batch.payload().clone(), Arc::clone(batch.context()));
@@ -65,12 +120,12 @@ impl Consumer for Fanout {
             let mut failed_branches = 0_u64;
             let mut undelivered = None;
             let mut parts_differ = false;
-            for ((branch, _), answer) in targets.iter().zip(answers) {
+            for ((bit, _), answer) in targets.iter().zip(answers) {
                 match answer {
                     Ok(answer) => accepted = accepted.and(answer),
                     Err(mut error) => {
                         if error.is_retryable() {
-                            failed_branches |= 1 << branch;
+                            failed_branches |= bit;
                         }
                         parts_differ |= error.is_retryable() && error.undelivered_items() < whole.0.items();
                         match (error.take_undelivered(), &undelivered) {

@@ -12,6 +12,8 @@
 //! - Every item is settled once in its stake (see [`pdata::ledger`]): whoever takes a batch in either passes it on, hands
 //!   it back inside an error, or says where it went.
 //! - Everything that holds items is bounded in bytes, counts what it drops with the reason, and never panics on data.
+//! - A component that acknowledges before it has forwarded passes what it holds on to its successor when a reload replaces
+//!   it ([`Component::hand_over`], [`Consumer::inherit`]).
 //! - Work that must happen once a batch was handed over happens in a task its client cannot cancel ([`run_to_end`]).
 //!
 //! Reading order: [`consumer`], [`error`], [`edge`], [`row`], [`fanout`], [`outbox`], [`lifecycle`], [`factory`],
@@ -41,7 +43,7 @@ pub use extension::{
     AuthError, ClientAuth, ClientHeader, Extension, ExtensionRef, HeaderAction, RequestHeaders, Role, ServerAuth,
 };
 pub use factory::{ConnectorOutputs, Factory, Kind, Outputs, Settings, Stability};
-pub use fanout::Fanout;
+pub use fanout::{Fanout, Roster};
 pub use lifecycle::{BoxFuture, Component, Deadline, Health, Host, Stage};
 pub use outbox::{Outbox, OutboxSettings};
 pub use row::{Edit, Process, Processor, Row};

@@ -72,6 +72,23 @@ pub trait Component: Send + Sync + 'static {
         let _ = deadline;
         Box::pin(async { Ok(()) })
     }
+
+    /// Called instead of [`Component::shutdown`] when a reload replaces this component by `successor`, of the same kind and
+    /// ID, which runs already and gets everything new. `None` (the default) for components that cannot pass on what they
+    /// hold: those are shut down, and drain.
+    ///
+    /// From this call on, what still arrives here goes to the successor ([`Consumer::consume`]). The future lets work
+    /// that cannot be taken back (an attempt to send) come to its end, until the deadline at most, passes on everything
+    /// that this component acknowledged ([`Consumer::inherit`]), in order, and ends every task. Nothing is settled by that:
+    /// the items are held before and after.
+    fn hand_over(
+        &self,
+        successor: &Arc<dyn Consumer>,
+        deadline: Deadline,
+    ) -> Option<BoxFuture<'_, Result<(), ShutdownError>>> {
+        let _ = (successor, deadline);
+        None
+    }
 }
 
 /// A consumer with a life: exporters, connectors, stateful processors.

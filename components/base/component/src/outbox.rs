@@ -3,7 +3,9 @@
 //! Whoever acknowledges before forwarding (`batch`, samplers, connectors) has nobody left to refuse. It puts its batches
 //! into an [`Outbox`], bounded in bytes, whose workers hand them on and retry retryable errors with exponential backoff
 //! and jitter (honouring the destination's delay), during drain too. While the outbox is full, the component refuses its
-//! own input. What is left at the drain's deadline is settled as dropped, reason `shutdown`.
+//! own input. What is left at the drain's deadline is settled as dropped, reason `shutdown`; a batch that the next
+//! component has not answered by then is settled when it is. A component that is replaced passes the contents on to its
+//! successor ([`Outbox::hand_over`]).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -45,6 +47,9 @@ impl Default for OutboxSettings {
     }
 }
 
+/// How long after a drain's deadline the workers' last attempts, made at the deadline, are waited for.
+const LAST_ANSWERS: Duration = Duration::from_millis(50);
+
 /// See the module's head. Cheap to clone.
 #[derive(Clone)]
 pub struct Outbox(Arc<Inner>);
@@ -64,12 +69,22 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
+    /// From a predecessor; sent first.
+    inherited: VecDeque<Batch>,
     waiting: VecDeque<Batch>,
     bytes: usize,
     busy: usize,
     closed: bool,
     stop_at: Option<Instant>,
+    /// Who gets what is not sent.
+    heir: Option<Arc<dyn Consumer>>,
     workers: Vec<JoinHandle<()>>,
+}
+
+impl State {
+    fn next(&mut self) -> Option<Batch> {
+        self.inherited.pop_front().or_else(|| self.waiting.pop_front())
+    }
 }
 
 impl fmt::Debug for Outbox {
@@ -159,29 +174,93 @@ impl Outbox {
         }
     }
 
+    /// Takes what a predecessor held, in front of what was sent since and beyond the bound; see [`Consumer::inherit`].
+    ///
+    /// # Errors
+    /// [`Full`] with the batch after the end.
+    pub async fn inherit(&self, batch: Batch) -> Result<(), Full> {
+        let heir = {
+            let mut state = self.0.lock();
+            if !state.closed {
+                state.bytes = state.bytes.saturating_add(batch.encoded_len());
+                state.inherited.push_back(batch);
+                drop(state);
+                self.0.work.notify_one();
+                return Ok(());
+            }
+            state.heir.clone()
+        };
+        match heir {
+            Some(heir) => pass_on(&*heir, batch).await.map_err(Full),
+            None => Err(Full(batch)),
+        }
+    }
+
     /// Stops taking, goes on sending and retrying until the deadline, drops what is left (reason `shutdown`), and ends
-    /// the workers. Returns the number of items dropped by this call.
+    /// the workers. Returns the number of items dropped by this call. Ends at the deadline also when the next component
+    /// does not answer: what that hands back later is dropped then, for the same reason.
     pub async fn drain(&self, deadline: Deadline) -> u64 {
         let before = self.dropped_items();
-        let workers = {
+        self.close(deadline, None).await;
+        let left: Vec<Batch> = {
+            let mut state = self.0.lock();
+            let left: Vec<Batch> = std::iter::from_fn(|| state.next()).collect();
+            state.bytes = state.bytes.saturating_sub(left.iter().map(Batch::encoded_len).sum());
+            left
+        };
+        for batch in left {
+            self.0.give_up(batch, "shutdown");
+        }
+        self.dropped_items() - before
+    }
+
+    /// Stops taking and sending, and passes everything on to `heir`. What is being handed on at this moment is waited for
+    /// until the deadline, so that the order stays; if it comes back, then or later, it goes to the heir too. Returns the
+    /// number of items dropped because the heir had stopped.
+    pub async fn hand_over(&self, heir: &Arc<dyn Consumer>, deadline: Deadline) -> u64 {
+        let before = self.dropped_items();
+        self.close(deadline, Some(heir)).await;
+        loop {
+            let Some(batch) = self.0.lock().next() else { break };
+            let bytes = batch.encoded_len();
+            self.0.pass_on(&**heir, batch).await;
+            let mut state = self.0.lock();
+            state.bytes = state.bytes.saturating_sub(bytes);
+        }
+        self.dropped_items() - before
+    }
+
+    /// Ends the workers, at most until the deadline.
+    async fn close(&self, deadline: Deadline, heir: Option<&Arc<dyn Consumer>>) {
+        let mut workers = {
             let mut state = self.0.lock();
             state.closed = true;
             state.stop_at = Some(deadline.instant());
+            state.heir = heir.cloned();
             std::mem::take(&mut state.workers)
         };
         self.0.draining.notify_waiters();
         self.0.work.notify_waiters();
         // A permit for a worker that was between its check and its wait.
         self.0.work.notify_one();
-        for worker in workers {
-            // Workers end by themselves at the deadline; a panicked one leaves its batch to the books.
-            let _ended = worker.await;
+        let ended = tokio::time::timeout_at(deadline.instant() + LAST_ANSWERS, async {
+            for worker in &mut workers {
+                // A panicked one leaves its batch to the books.
+                let _ended = worker.await;
+            }
+        });
+        if ended.await.is_err() {
+            let batches = self.0.lock().busy;
+            tracing::warn!(batches, "the next component has not answered by the deadline");
         }
-        let left: Vec<Batch> = self.0.lock().waiting.drain(..).collect();
-        for batch in left {
-            self.0.give_up(batch, "shutdown");
-        }
-        self.dropped_items() - before
+    }
+}
+
+/// To a successor. What comes back was refused because that has stopped.
+async fn pass_on(heir: &dyn Consumer, batch: Batch) -> Result<(), Batch> {
+    match heir.inherit(batch).await {
+        Ok(_accepted) => Ok(()),
+        Err(mut error) => error.take_undelivered().map_or(Ok(()), Err),
     }
 }
 
@@ -195,12 +274,18 @@ impl Inner {
         batch.settle(Outcome::Dropped(reason));
     }
 
+    async fn pass_on(&self, heir: &dyn Consumer, batch: Batch) {
+        if let Err(back) = pass_on(heir, batch).await {
+            self.give_up(back, "shutdown");
+        }
+    }
+
     async fn run(&self) {
         loop {
             let work = self.work.notified();
             let (taken, closed) = {
                 let mut state = self.lock();
-                let taken = state.waiting.pop_front();
+                let taken = if state.heir.is_some() { None } else { state.next() };
                 state.busy += usize::from(taken.is_some());
                 (taken, state.closed)
             };
@@ -240,7 +325,13 @@ impl Inner {
                 return self.give_up(back, "permanent_error");
             }
             let delay = jitter(backoff).max(error.retry_after().unwrap_or_default());
-            let stop_at = self.lock().stop_at;
+            let (stop_at, heir) = {
+                let state = self.lock();
+                (state.stop_at, state.heir.clone())
+            };
+            if let Some(heir) = heir {
+                return self.pass_on(&*heir, back).await;
+            }
             let now = Instant::now();
             if let Some(stop_at) = stop_at
                 && now >= stop_at
@@ -253,6 +344,10 @@ impl Inner {
                 () = tokio::time::sleep_until(until) => {}
                 // Drain begins: the wait is shortened so that it counts from the drain's deadline.
                 () = self.drain_began(), if stop_at.is_none() => {}
+            }
+            let heir = self.lock().heir.clone();
+            if let Some(heir) = heir {
+                return self.pass_on(&*heir, back).await;
             }
             backoff = (backoff * 2).min(self.settings.backoff_max);
             batch = back;

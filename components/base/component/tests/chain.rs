@@ -10,7 +10,7 @@ use bytes::Bytes;
 use component::outbox::Full;
 use component::{
     Accepted, Code, Component, ConsumeFuture, ConsumeResult, Consumer, Deadline, DeliveryError, Edge, Fanout, Outbox,
-    OutboxSettings, Process, Row,
+    OutboxSettings, Process, Roster, Row,
 };
 use pdata::{Account, Batch, ByteAccount, Context, Gate, Ledger, Outcome, Payload, Segment, Signal};
 
@@ -223,6 +223,114 @@ async fn what_is_left_at_the_deadline_is_named() {
     assert!(begun.elapsed() <= Duration::from_secs(4), "{:?}", begun.elapsed());
     let totals = account.read();
     assert_eq!((totals.dropped.get("shutdown"), totals.held, totals.difference()), (Some(&50), 0, 0));
+}
+
+/// The next component does not answer for minutes. The drain ends nevertheless; what comes back later is named then.
+#[tokio::test(start_paused = true)]
+async fn a_drain_ends_at_its_deadline_though_the_next_component_does_not_answer() {
+    for is_delivered in [true, false] {
+        let script: &[Result<(), bool>] = if is_delivered { &[] } else { &[Err(true); 2] };
+        let sink = Sink {
+            delay: Duration::from_secs(600),
+            script: Mutex::new(script.iter().copied().collect()),
+            ..Sink::default()
+        };
+        let (sink, account) = (Arc::new(sink), account());
+        let outbox = outbox(Arc::clone(&sink), 1000);
+        outbox.start();
+        for _ in 0..5 {
+            outbox.try_send(batch(&account, 10)).unwrap();
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let begun = tokio::time::Instant::now();
+        // Two workers have a batch each.
+        assert_eq!(outbox.drain(Deadline::after(Duration::from_secs(3))).await, 30);
+        assert_eq!(begun.elapsed().as_secs(), 3);
+        let totals = account.read();
+        assert_eq!((totals.dropped.get("shutdown"), totals.held, totals.difference()), (Some(&30), 20, 0));
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        let totals = account.read();
+        let dropped = if is_delivered { 30 } else { 50 };
+        assert_eq!((totals.dropped.get("shutdown"), totals.held, totals.difference()), (Some(&dropped), 0, 0));
+        assert_eq!((outbox.bytes(), outbox.dropped_items()), (0, dropped));
+    }
+}
+
+/// An outbox as a component: what the successor of another one is.
+struct Holding(Outbox);
+
+impl Consumer for Holding {
+    fn consume(&self, batch: Batch) -> ConsumeFuture<'_> {
+        self.inherit(batch)
+    }
+
+    fn inherit(&self, batch: Batch) -> ConsumeFuture<'_> {
+        Box::pin(async move {
+            let answer = self.0.inherit(batch).await;
+            answer.map(|()| Accepted::all()).map_err(|Full(back)| DeliveryError::retryable("stopped", back))
+        })
+    }
+}
+
+/// Of what a replaced component holds, some waits, some sits out a delay, and some is at the next component. All of it goes
+/// through its successor's outbox, in order, which takes nothing else until it is within its bound again.
+#[tokio::test(start_paused = true)]
+async fn an_outbox_passes_everything_on() {
+    for delay in [0, 2, 60] {
+        let slow =
+            Sink { delay: Duration::from_secs(delay), script: Mutex::new([Err(true)].into()), ..Sink::default() };
+        let (slow, sink, account) = (Arc::new(slow), Sink::scripted(&[]), account());
+        let one = OutboxSettings { bytes_max: 100, workers: 1, ..OutboxSettings::default() };
+        let old = Outbox::new(edge(Arc::clone(&slow) as Arc<dyn Consumer>), one.clone());
+        let new = Outbox::new(edge(Arc::clone(&sink) as Arc<dyn Consumer>), OutboxSettings { bytes_max: 10, ..one });
+        old.start();
+        for items in 1..=9 {
+            old.try_send(batch(&account, items)).unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let heir: Arc<dyn Consumer> = Arc::new(Holding(new.clone()));
+        let begun = tokio::time::Instant::now();
+        assert_eq!(old.hand_over(&heir, Deadline::after(Duration::from_secs(5))).await, 0);
+        assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+        assert_eq!((account.read().held, account.read().difference()), (45, 0));
+        let in_flight = if delay == 60 { 1 } else { 0 };
+        assert_eq!((old.bytes(), new.bytes()), (in_flight, 45 - in_flight));
+        let Full(refused) = new.try_send(batch(&account, 1)).unwrap_err();
+        refused.settle(Outcome::Refused);
+        let Full(refused) = old.try_send(batch(&account, 1)).unwrap_err();
+        refused.settle(Outcome::Refused);
+        new.start();
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        let expected = if delay == 60 { vec![2, 3, 4, 5, 6, 7, 8, 9, 1] } else { (1..=9).collect() };
+        assert_eq!(sink.taken(), expected, "after {delay} s");
+        new.try_send(batch(&account, 1)).unwrap();
+        // The successor has stopped as well when something comes back.
+        new.drain(Deadline::after(Duration::from_secs(1))).await;
+        let Full(late) = old.inherit(batch(&account, 7)).await.unwrap_err();
+        late.settle(Outcome::Refused);
+        let totals = account.read();
+        assert_eq!((totals.delivered, totals.refused, totals.held, totals.difference()), (46, 9, 0, 0));
+    }
+}
+
+#[tokio::test]
+async fn branches_keep_their_places_in_a_roster() {
+    let (a, b, account) = (Sink::scripted(&[Err(true)]), Sink::scripted(&[]), account());
+    let branch = |name: &str, sink: &Arc<Sink>| (name.to_owned(), Arc::clone(sink) as Arc<dyn Consumer>);
+    let mut roster = Roster::default();
+    let fanout = Fanout::of(&mut roster, vec![branch("a", &a), branch("b", &b)]);
+    let mut back = fanout.consume(batch(&account, 4)).await.unwrap_err().take_undelivered().unwrap();
+    // Others come and go, more than there are places.
+    for n in 0..100 {
+        let others = (0..60).map(|other| branch(&format!("{n} {other}"), &b));
+        let _others = Fanout::of(&mut roster, others.chain([branch("a", &a)]).collect());
+    }
+    let alone = Fanout::of(&mut roster, vec![branch("a", &Sink::scripted(&[Err(true)]))]);
+    back = alone.consume(back).await.unwrap_err().take_undelivered().unwrap();
+    let fanout = Fanout::of(&mut roster, vec![branch("b", &b), branch("a", &a)]);
+    fanout.consume(back).await.unwrap();
+    assert_eq!((a.taken(), b.taken()), (vec![4], vec![4]));
+    assert_eq!((account.read().delivered, account.read().held, account.read().difference()), (8, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -55,8 +55,17 @@ pub(crate) struct Courier {
     pub(crate) limit: SizeLimit,
     pub(crate) metrics: Metrics,
     pub(crate) report: Report,
-    /// Set when draining begins: until when.
-    pub(crate) stop_at: watch::Sender<Option<Instant>>,
+    /// Set when the end begins.
+    pub(crate) stop: watch::Sender<Option<Stop>>,
+}
+
+/// How sending comes to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stop {
+    /// When every attempt has ended.
+    pub(crate) at: Instant,
+    /// Whether a successor goes on with what is not sent. Then attempts that run are the last ones.
+    pub(crate) hands_over: bool,
 }
 
 impl fmt::Debug for Courier {
@@ -77,7 +86,12 @@ impl Courier {
     /// Brings `request` to its end.
     pub(crate) async fn deliver(&self, request: Request, mut slot: Slot) {
         let mut parts = VecDeque::from([request]);
+        let mut is_first = true;
         while let Some(part) = parts.pop_front() {
+            if !std::mem::take(&mut is_first) && self.hands_over() {
+                self.unsent(part);
+                continue;
+            }
             // Parts of one item are sent even if they are too large: the limit may be a guess.
             let fitting = match self.limit.bytes_max() {
                 Some(bytes_max) if part.items() > 1 && part.encoded_len() > bytes_max => {
@@ -120,7 +134,7 @@ impl Courier {
                 self.rejected(request, &error);
                 return Vec::new();
             }
-            if self.stop_at.borrow().is_some() {
+            if self.stop.borrow().is_some_and(|stop| !stop.hands_over) {
                 backoff.drain();
             }
             match backoff.next(error.retry_after()) {
@@ -165,13 +179,16 @@ impl Courier {
 
     /// Sits out `delay`, or what draining makes of it. `false`: there is no time for another attempt.
     async fn wait(&self, delay: Duration, error: &SendError, backoff: &mut Backoff<'_>, slot: &mut Slot) -> bool {
-        let mut stop_at = self.stop_at.subscribe();
-        let draining = stop_at.borrow().is_some();
+        let mut stop = self.stop.subscribe();
+        let draining = stop.borrow().is_some();
         tokio::select! {
             () = sleep(delay), if !draining => return true,
-            () = async { drop(stop_at.wait_for(Option::is_some).await) } => {}
+            () = async { drop(stop.wait_for(Option::is_some).await) } => {}
         }
-        let Some(stop_at) = *self.stop_at.borrow() else { return true };
+        let Some(Stop { at: stop_at, hands_over }) = *self.stop.borrow() else { return true };
+        if hands_over {
+            return false;
+        }
         let Some(delay) = backoff.next_in_drain(error.retry_after(), stop_at) else { return false };
         // Others are sent meanwhile, so that a backlog drains at the destination's speed and not at that of the delays.
         slot.release();
@@ -182,12 +199,26 @@ impl Courier {
         }
     }
 
-    /// Waits for the drain's deadline.
-    pub(crate) async fn stopped(&self) {
-        let mut stop_at = self.stop_at.subscribe();
+    /// Waits for the time when every attempt has ended.
+    async fn stopped(&self) {
+        passed(self.stopping().await.map(|stop| stop.at)).await;
+    }
+
+    /// Waits for the time when no further request is begun: at once when a successor goes on, else as the attempts.
+    pub(crate) async fn closing(&self) {
+        match self.stopping().await {
+            Some(Stop { hands_over: true, .. }) => {}
+            stop => passed(stop.map(|stop| stop.at)).await,
+        }
+    }
+
+    async fn stopping(&self) -> Option<Stop> {
         // The sender is `self`, which outlives this.
-        let at = stop_at.wait_for(Option::is_some).await.ok().and_then(|at| *at);
-        passed(at).await;
+        self.stop.subscribe().wait_for(Option::is_some).await.ok().and_then(|stop| *stop)
+    }
+
+    fn hands_over(&self) -> bool {
+        self.stop.borrow().is_some_and(|stop| stop.hands_over)
     }
 
     fn delivered(&self, request: Request, accepted: &Accepted) {
@@ -215,10 +246,12 @@ impl Courier {
         self.report.failed(error, items, Fate::Ended { lost_items, handed_back_items });
     }
 
-    /// The drain's deadline came first. What goes back to the queue is told by whoever empties it.
+    /// The end came first. What goes back to the queue is told by whoever empties it.
     pub(crate) fn unsent(&self, request: Request) {
         let ended = request.unsent();
-        self.metrics.send_failed(ended.handed_back_items, "Shutdown", false);
+        if !self.hands_over() {
+            self.metrics.send_failed(ended.handed_back_items, "Shutdown", false);
+        }
     }
 }
 

@@ -46,6 +46,8 @@ pub(crate) struct Tally {
     /// Attempts ended.
     failure: Option<Failure>,
     undelivered: Option<Batch>,
+    /// Some of that was not sent because the exporter ends.
+    unsent: bool,
     /// Something ended without saying how (a panic).
     unanswered: bool,
 }
@@ -85,6 +87,15 @@ impl Tally {
         }
     }
 
+    /// When there are items that were not sent because the exporter ends: those, with the `pending` of their batch, and the
+    /// answer about the others.
+    pub(crate) fn take_unsent(&mut self, pending: &Pending) -> Option<(Batch, Accepted)> {
+        let mut batch = self.undelivered.take_if(|_| self.unsent)?;
+        batch.restore_pending(pending.clone());
+        let rejection = self.rejection.take().map(|rejection| rejection.message.into());
+        Some((batch, Accepted { rejected_items: self.rejected_items, message: self.message.take().or(rejection) }))
+    }
+
     fn take_back(&mut self, batch: Batch, failure: Failure) {
         self.failure = Some(failure);
         match &mut self.undelivered {
@@ -105,9 +116,9 @@ impl Waiter {
         (Self(tell), hear)
     }
 
-    /// Tells that nothing of `batch` was sent, because of a shutdown.
+    /// Tells that nothing of `batch` was sent, because the exporter ends.
     pub(crate) fn unsent(self, batch: Batch) {
-        let mut tally = Tally::default();
+        let mut tally = Tally { unsent: true, ..Tally::default() };
         let message = "shutdown deadline passed before it could be sent".to_owned();
         tally.take_back(batch, Failure { message, code: None, retry_after: None });
         self.tell(tally);
@@ -331,12 +342,13 @@ impl Request {
         })
     }
 
-    /// The shutdown's deadline is over: senders that wait get their items back, the others' go back to the queue.
+    /// The exporter ends before they were sent: senders that wait get their items back, the others' go back to the queue.
     pub(crate) fn unsent(self) -> Ended {
         self.end(|claim, state, batch, ended| {
             if claim.record.waits {
                 ended.handed_back_items += batch.items();
                 let message = "shutdown deadline passed before it was delivered".to_owned();
+                state.tally.unsent = true;
                 state.tally.take_back(batch, Failure { message, code: None, retry_after: None });
             } else {
                 ended.kept_items += batch.items();

@@ -3,9 +3,14 @@
 //! With a queue, one dispatcher task owns the `Feed`; it takes a slot (there are `num_consumers`), then the next request,
 //! and spawns a task that brings it to its end. Without one, the sender's own task does that. `shutdown` closes the
 //! queue, lets the dispatcher drain it, and settles what the deadline leaves.
+//!
+//! When a reload replaces the exporter, `hand_over` closes the queue too, but lets only attempts that run come to their
+//! end. The rest passes into the successor's queue, in front and beyond its capacity: nothing is dropped, and new batches
+//! are refused there until there is room. Senders that wait for their outcome take their batch to the successor
+//! themselves. An exporter without a sending queue has one of capacity 0 for what it inherits.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use component::telemetry::Observer;
 use component::{
@@ -13,13 +18,14 @@ use component::{
     ShutdownError, StartError,
 };
 use pdata::account::RETRY_HINT;
+use pdata::batch::Pending;
 use pdata::{Batch, Outcome, Signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::attempt::{Courier, Slot};
+use crate::attempt::{Courier, Slot, Stop};
 use crate::backoff::Retry;
-use crate::claims::{Request, Waiter};
+use crate::claims::{Request, Tally, Waiter};
 use crate::config::{DeliveryConfig, QueueConfig, Sizer, TimeoutConfig};
 use crate::feed::{Batching, Feed};
 use crate::limit::SizeLimit;
@@ -48,14 +54,17 @@ pub struct Delivery {
     settings: Settings,
     signal: Signal,
     courier: Arc<Courier>,
-    queue: Option<Queued>,
+    queue: Queued,
     /// Held by senders that send themselves.
     direct: Semaphore,
+    /// Set when a successor takes its place.
+    heir: OnceLock<Arc<dyn Consumer>>,
     running: Mutex<Running>,
 }
 
 struct Queued {
-    config: QueueConfig,
+    /// `None` when senders send themselves. The queue then holds only what was inherited.
+    config: Option<QueueConfig>,
     queue: Arc<dyn Queue>,
     slots: Arc<Semaphore>,
 }
@@ -82,23 +91,27 @@ impl Delivery {
         transport: Arc<dyn Transport>,
     ) -> Arc<Self> {
         let DeliverySettings { timeout, config, sent_labels } = parts;
-        let queue = config.sending_queue.get().map(|config| {
-            let capacity = u64::try_from(config.queue_size).unwrap_or(1);
-            let slots = usize::try_from(config.num_consumers).unwrap_or(1).clamp(1, Semaphore::MAX_PERMITS);
-            let queue = MemoryQueue::new(capacity, config.queue_sizer(), config.block_on_overflow);
-            Queued { config: config.clone(), queue: Arc::new(queue), slots: Arc::new(Semaphore::new(slots)) }
+        let queueing = config.sending_queue.get().cloned();
+        let queue: Arc<dyn Queue> = Arc::new(match &queueing {
+            Some(config) => {
+                let capacity = u64::try_from(config.queue_size).unwrap_or(1);
+                MemoryQueue::new(capacity, config.queue_sizer(), config.block_on_overflow)
+            }
+            None => MemoryQueue::new(0, Sizer::Requests, false),
         });
-        let configured = queue.as_ref().and_then(|queued| {
-            let batch = queued.config.batch.get()?;
-            let in_bytes = queued.config.batch_sizer(batch) == Sizer::Bytes && batch.max_size > 0;
+        let consumers = queueing.as_ref().map_or(QueueConfig::default().num_consumers, |config| config.num_consumers);
+        let slots = usize::try_from(consumers).unwrap_or(1).clamp(1, Semaphore::MAX_PERMITS);
+        let configured = queueing.as_ref().and_then(|queueing| {
+            let batch = queueing.batch.get()?;
+            let in_bytes = queueing.batch_sizer(batch) == Sizer::Bytes && batch.max_size > 0;
             in_bytes.then(|| usize::try_from(batch.max_size).unwrap_or(usize::MAX))
         });
         let report = Report::new(
             settings.id.clone(),
             signal,
             transport.destination(),
-            queue.as_ref().map(|queued| Arc::clone(&queued.queue)),
-            queue.as_ref().map_or("", |queued| queued.config.queue_sizer().noun()),
+            queueing.is_some().then(|| Arc::clone(&queue)),
+            queueing.as_ref().map_or("", |queueing| queueing.queue_sizer().noun()),
         );
         let labels: Vec<(&str, &str)> = sent_labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let courier = Courier {
@@ -107,15 +120,16 @@ impl Delivery {
             limit: SizeLimit::new(transport.request_limit(), configured),
             metrics: Metrics::new(&settings.telemetry, signal, &labels),
             report,
-            stop_at: watch::Sender::new(None),
+            stop: watch::Sender::new(None),
             transport,
         };
         Arc::new(Self {
             settings,
             signal,
             courier: Arc::new(courier),
-            queue,
+            queue: Queued { config: queueing, queue, slots: Arc::new(Semaphore::new(slots)) },
             direct: Semaphore::new(DIRECT_MAX as usize),
+            heir: OnceLock::new(),
             running: Mutex::default(),
         })
     }
@@ -126,7 +140,7 @@ impl Delivery {
 
     /// Refuses a `storage` that cannot keep a queue.
     fn check_storage(&self, host: &Host) -> Result<(), StartError> {
-        let Some(storage) = self.queue.as_ref().and_then(|queued| queued.config.storage.as_ref()) else {
+        let Some(storage) = self.queue.config.as_ref().and_then(|config| config.storage.as_ref()) else {
             return Ok(());
         };
         let id = &self.settings.id;
@@ -141,17 +155,20 @@ impl Delivery {
         })
     }
 
-    async fn enqueue(&self, queued: &Queued, batch: Batch) -> ConsumeResult {
+    async fn enqueue(&self, config: &QueueConfig, batch: Batch) -> ConsumeResult {
         let (items, bytes) = (batch.items(), batch.encoded_len());
         let pending = batch.pending().clone();
         let mut outcome = None;
         let mut entry = Entry::new(batch);
-        if queued.config.wait_for_result {
+        if config.wait_for_result {
             let (waiter, hear) = Waiter::new();
             entry.waiter = Some(waiter);
             outcome = Some(hear);
         }
-        if let Err(PutError { refusal, entry }) = queued.queue.put(entry).await {
+        if let Err(PutError { refusal, entry }) = self.queue.queue.put(entry).await {
+            if let (PutRefusal::Closed, Some(heir)) = (&refusal, self.heir.get()) {
+                return heir.consume(entry.batch).await;
+            }
             self.courier.metrics.enqueue_failed(items);
             return Err(refused(&refusal, entry.batch));
         }
@@ -159,7 +176,7 @@ impl Delivery {
         match outcome {
             None => Ok(Accepted::all()),
             Some(hear) => match hear.await {
-                Ok(tally) => tally.into_result(pending),
+                Ok(tally) => self.answer(tally, pending).await,
                 Err(_) => Err(DeliveryError::permanent("sending ended without an outcome")),
             },
         }
@@ -168,7 +185,12 @@ impl Delivery {
     async fn send_directly(&self, batch: Batch) -> ConsumeResult {
         let permit = match self.direct.try_acquire() {
             Ok(permit) => permit,
-            Err(_) if self.courier.stop_at.borrow().is_some() => return Err(refused(&PutRefusal::Closed, batch)),
+            Err(_) if self.courier.stop.borrow().is_some() => {
+                return match self.heir.get() {
+                    Some(heir) => heir.consume(batch).await,
+                    None => Err(refused(&PutRefusal::Closed, batch)),
+                };
+            }
             Err(_) => {
                 let (used, capacity, sizer) = (u64::from(DIRECT_MAX), u64::from(DIRECT_MAX), Sizer::Requests);
                 return Err(refused(&PutRefusal::Full { used, capacity, sizer }, batch));
@@ -179,14 +201,80 @@ impl Delivery {
         self.courier.deliver(Request::direct(batch, waiter), Slot::unlimited()).await;
         drop(permit);
         match hear.try_recv() {
-            Ok(tally) => tally.into_result(pending),
+            Ok(tally) => self.answer(tally, pending).await,
             Err(_) => Err(DeliveryError::permanent("sending ended without an outcome")),
         }
     }
 
+    /// The answer for a sender that waited. What was not sent because a successor took this exporter's place goes there.
+    async fn answer(&self, mut tally: Tally, pending: Pending) -> ConsumeResult {
+        if let Some(heir) = self.heir.get()
+            && let Some((unsent, accepted)) = tally.take_unsent(&pending)
+        {
+            return heir.consume(unsent).await.map(|further| accepted.and(further));
+        }
+        tally.into_result(pending)
+    }
+
+    /// Drains until the deadline, or hands over.
+    async fn end(&self, deadline: Deadline) {
+        let heir = self.heir.get();
+        self.queue.queue.close();
+        self.courier.stop.send_if_modified(|stop| {
+            let first = stop.is_none();
+            stop.get_or_insert(Stop { at: deadline.instant(), hands_over: heir.is_some() });
+            first
+        });
+        let Running { dispatcher, observers } = std::mem::take(&mut *self.running());
+        if let Some(dispatcher) = dispatcher {
+            // Ends by itself at the deadline.
+            let _ended = dispatcher.await;
+        }
+        let left = self.queue.queue.take_left();
+        match heir {
+            Some(heir) => self.pass_on(left, &**heir).await,
+            None => self.settle(left),
+        }
+        if self.queue.config.is_none()
+            && let Ok(all) = self.direct.acquire_many(DIRECT_MAX).await
+        {
+            // Senders that send themselves end by the deadline too. None comes after this.
+            all.forget();
+            self.direct.close();
+        }
+        drop(observers);
+        self.courier.report.untold("shut down");
+        self.courier.transport.shutdown().await;
+    }
+
+    /// Gives the successor what was left in the queue. Senders that wait bring theirs.
+    async fn pass_on(&self, left: Vec<Entry>, heir: &dyn Consumer) {
+        let (mut items, mut batches) = (0, 0);
+        let mut refused = Vec::new();
+        for Entry { batch, waiter } in left {
+            if let Some(waiter) = waiter {
+                waiter.unsent(batch);
+                continue;
+            }
+            items += batch.items();
+            batches += 1;
+            if let Err(mut error) = heir.inherit(batch).await
+                && let Some(back) = error.take_undelivered()
+            {
+                items -= back.items();
+                batches -= 1;
+                refused.push(Entry::new(back));
+            }
+        }
+        if items > 0 {
+            self.courier.report.handed_over(items, batches);
+        }
+        // It has stopped as well.
+        self.settle(refused);
+    }
+
     /// Settles what the deadline left in a queue that does not outlive the process.
-    fn settle_left(&self, queued: &Queued) {
-        let left = queued.queue.take_left();
+    fn settle(&self, left: Vec<Entry>) {
         let batches = left.len();
         let mut lost_items = 0;
         for Entry { batch, waiter } in left {
@@ -215,11 +303,12 @@ fn refused(refusal: &PutRefusal, batch: Batch) -> DeliveryError {
     }
 }
 
-/// Sends what the feed gives until it ends or the drain's deadline passes, then waits for the last request.
+/// Sends what the feed gives until it ends, the drain's deadline passes or a successor takes over, then waits for the last
+/// request.
 async fn dispatch(mut feed: Feed, slots: Arc<Semaphore>, courier: Arc<Courier>) {
     let mut sending = JoinSet::new();
-    let stopped = courier.stopped();
-    tokio::pin!(stopped);
+    let closing = courier.closing();
+    tokio::pin!(closing);
     loop {
         while sending.try_join_next().is_some() {}
         let next = async {
@@ -228,7 +317,7 @@ async fn dispatch(mut feed: Feed, slots: Arc<Semaphore>, courier: Arc<Courier>) 
         };
         let (request, permit) = tokio::select! {
             biased;
-            () = &mut stopped => break,
+            () = &mut closing => break,
             next = next => match next {
                 Some(next) => next,
                 None => break,
@@ -252,9 +341,23 @@ impl Consumer for Delivery {
                 batch.settle(Outcome::Delivered);
                 return Ok(Accepted::all());
             }
-            match &self.queue {
-                Some(queued) => self.enqueue(queued, batch).await,
+            match &self.queue.config {
+                Some(config) => self.enqueue(config, batch).await,
                 None => self.send_directly(batch).await,
+            }
+        })
+    }
+
+    fn inherit(&self, batch: Batch) -> ConsumeFuture<'_> {
+        Box::pin(async move {
+            if batch.items() == 0 {
+                batch.settle(Outcome::Delivered);
+                return Ok(Accepted::all());
+            }
+            match (self.queue.queue.inherit(Entry::new(batch)).await, self.heir.get()) {
+                (Ok(()), _) => Ok(Accepted::all()),
+                (Err(PutError { refusal: PutRefusal::Closed, entry }), Some(heir)) => heir.inherit(entry.batch).await,
+                (Err(PutError { refusal, entry }), _) => Err(refused(&refusal, entry.batch)),
             }
         })
     }
@@ -271,25 +374,22 @@ impl Component for Delivery {
             let age = Arc::clone(&courier);
             let age = move || age.report.last_success_age_seconds();
             let last_success = self.settings.telemetry.gauge(LAST_SUCCESS_AGE, &labels, age);
-            let Some(queued) = &self.queue else {
-                self.running().observers = vec![last_success];
-                return Ok(());
-            };
-            let batching = queued.config.batch.get().map(|batch| {
-                let mut batching = Batching::of_config(&queued.config, batch);
+            let Queued { config, queue, slots } = &self.queue;
+            let batching = config.as_ref().and_then(|config| {
+                let mut batching = Batching::of_config(config, config.batch.get()?);
                 batching.metadata_keys.extend(self.courier.transport.metadata_keys());
-                batching
+                Some(batching)
             });
-            let feed = Feed::new(Arc::clone(&queued.queue), batching);
-            let telemetry = &self.settings.telemetry;
-            let data_type = &[("data_type", self.signal.as_str())];
-            let (size, capacity) = (Arc::clone(&queued.queue), Arc::clone(&queued.queue));
-            let observers = vec![
-                last_success,
-                telemetry.gauge(QUEUE_SIZE, data_type, move || size.used() as f64),
-                telemetry.gauge(QUEUE_CAPACITY, data_type, move || capacity.capacity() as f64),
-            ];
-            let dispatcher = tokio::spawn(dispatch(feed, Arc::clone(&queued.slots), Arc::clone(&self.courier)));
+            let feed = Feed::new(Arc::clone(queue), batching);
+            let mut observers = vec![last_success];
+            if config.is_some() {
+                let telemetry = &self.settings.telemetry;
+                let data_type = &[("data_type", self.signal.as_str())];
+                let (size, capacity) = (Arc::clone(queue), Arc::clone(queue));
+                observers.push(telemetry.gauge(QUEUE_SIZE, data_type, move || size.used() as f64));
+                observers.push(telemetry.gauge(QUEUE_CAPACITY, data_type, move || capacity.capacity() as f64));
+            }
+            let dispatcher = tokio::spawn(dispatch(feed, Arc::clone(slots), Arc::clone(&self.courier)));
             *self.running() = Running { dispatcher: Some(dispatcher), observers };
             Ok(())
         })
@@ -297,30 +397,19 @@ impl Component for Delivery {
 
     fn shutdown(&self, deadline: Deadline) -> BoxFuture<'_, Result<(), ShutdownError>> {
         Box::pin(async move {
-            if let Some(queued) = &self.queue {
-                queued.queue.close();
-            }
-            self.courier.stop_at.send_if_modified(|stop_at| {
-                let first = stop_at.is_none();
-                stop_at.get_or_insert(deadline.instant());
-                first
-            });
-            let Running { dispatcher, observers } = std::mem::take(&mut *self.running());
-            if let Some(dispatcher) = dispatcher {
-                // Ends by itself at the deadline.
-                let _ended = dispatcher.await;
-            }
-            if let Some(queued) = &self.queue {
-                self.settle_left(queued);
-            } else if let Ok(all) = self.direct.acquire_many(DIRECT_MAX).await {
-                // Senders that send themselves end by the deadline too. None comes after this.
-                all.forget();
-                self.direct.close();
-            }
-            drop(observers);
-            self.courier.report.untold("shut down");
-            self.courier.transport.shutdown().await;
+            self.end(deadline).await;
             Ok(())
         })
+    }
+
+    fn hand_over(
+        &self,
+        successor: &Arc<dyn Consumer>,
+        deadline: Deadline,
+    ) -> Option<BoxFuture<'_, Result<(), ShutdownError>>> {
+        // A second call changes nothing.
+        let _first = self.heir.set(Arc::clone(successor));
+        self.courier.report.replaced();
+        Some(self.shutdown(deadline))
     }
 }

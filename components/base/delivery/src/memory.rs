@@ -1,7 +1,8 @@
 //! The queue in memory: bounded by requests, items or bytes, acknowledges on enqueue.
 //!
 //! Room is a fair semaphore, so senders that wait for it (`block_on_overflow`) are served in order. It holds batches,
-//! that is, shared bytes; nothing is copied.
+//! that is, shared bytes; nothing is copied. What it inherits from the queue of a replaced exporter may exceed its capacity:
+//! the excess is a debt that freed room pays off before it is room again.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -25,13 +26,21 @@ pub struct MemoryQueue {
     state: Mutex<State>,
 }
 
+/// The first ticket of a put. What is inherited is older, so its tickets count from 0.
+const PUTS: u64 = 1 << 63;
+
 #[derive(Default)]
 struct State {
+    /// From a predecessor; claimed first.
+    inherited: VecDeque<Record>,
     waiting: VecDeque<Record>,
-    /// Given back, until somebody takes them.
-    left: Vec<Batch>,
+    /// Given back, until somebody takes them, with their tickets.
+    left: Vec<(u64, Batch)>,
     used: u64,
+    /// Room taken that was not there.
+    debt: u64,
     puts: u64,
+    inherits: u64,
     closed: bool,
 }
 
@@ -85,8 +94,9 @@ impl MemoryQueue {
     fn free_room(&self, size: u64) {
         let mut state = self.lock();
         state.used = state.used.saturating_sub(size);
-        drop(state);
-        self.room.add_permits(usize::try_from(size).unwrap_or(usize::MAX));
+        let paid = size.min(state.debt);
+        state.debt -= paid;
+        self.room.add_permits(usize::try_from(size - paid).unwrap_or(usize::MAX));
     }
 }
 
@@ -102,10 +112,29 @@ impl Queue for MemoryQueue {
             if state.closed {
                 return Err(PutError { refusal: PutRefusal::Closed, entry: Box::new(entry) });
             }
-            let ticket = Ticket { id: state.puts, size };
+            let ticket = Ticket { id: PUTS + state.puts, size };
             state.puts += 1;
             state.used += size;
             state.waiting.push_back(Record { ticket, entry });
+            drop(state);
+            self.work.notify_one();
+            Ok(())
+        })
+    }
+
+    fn inherit(&self, entry: Entry) -> BoxFuture<'_, Result<(), PutError>> {
+        Box::pin(async move {
+            let size = self.sizer.size(&entry.batch);
+            let mut state = self.lock();
+            if state.closed {
+                return Err(PutError { refusal: PutRefusal::Closed, entry: Box::new(entry) });
+            }
+            let room = self.room.forget_permits(usize::try_from(size).unwrap_or(usize::MAX));
+            state.debt += size.saturating_sub(room as u64);
+            let ticket = Ticket { id: state.inherits, size };
+            state.inherits += 1;
+            state.used += size;
+            state.inherited.push_back(Record { ticket, entry });
             drop(state);
             self.work.notify_one();
             Ok(())
@@ -118,7 +147,8 @@ impl Queue for MemoryQueue {
                 let work = self.work.notified();
                 {
                     let mut state = self.lock();
-                    if let Some(record) = state.waiting.pop_front() {
+                    let inherited = state.inherited.pop_front();
+                    if let Some(record) = inherited.or_else(|| state.waiting.pop_front()) {
                         return Some(record);
                     }
                     if state.closed {
@@ -135,7 +165,7 @@ impl Queue for MemoryQueue {
     }
 
     fn give_back(&self, ticket: Ticket, undelivered: Vec<Batch>) {
-        self.lock().left.extend(undelivered);
+        self.lock().left.extend(undelivered.into_iter().map(|batch| (ticket.id, batch)));
         self.free_room(ticket.size);
     }
 
@@ -147,11 +177,17 @@ impl Queue for MemoryQueue {
 
     fn take_left(&self) -> Vec<Entry> {
         let mut state = self.lock();
-        let mut left: Vec<Entry> = state.left.drain(..).map(Entry::new).collect();
-        let waiting = std::mem::take(&mut state.waiting);
-        state.used = state.used.saturating_sub(waiting.iter().map(|record| record.ticket.size).sum());
-        left.extend(waiting.into_iter().map(|record| record.entry));
-        left
+        let unclaimed: Vec<Record> = {
+            let State { inherited, waiting, .. } = &mut *state;
+            inherited.drain(..).chain(waiting.drain(..)).collect()
+        };
+        let size = unclaimed.iter().map(|record| record.ticket.size).sum();
+        state.used = state.used.saturating_sub(size);
+        let mut left: Vec<(u64, Entry)> = state.left.drain(..).map(|(id, batch)| (id, Entry::new(batch))).collect();
+        left.extend(unclaimed.into_iter().map(|record| (record.ticket.id, record.entry)));
+        // They came back in the order in which attempts ended.
+        left.sort_by_key(|(id, _)| *id);
+        left.into_iter().map(|(_, entry)| entry).collect()
     }
 
     fn used(&self) -> u64 {

@@ -31,7 +31,7 @@ impl Entry {
 /// The identity of a record in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
-    /// Ascending in the order of puts.
+    /// Ascending in the order of puts; what was inherited is older than any put.
     pub id: u64,
     /// The room it takes, in the queue's unit.
     pub size: u64,
@@ -105,7 +105,12 @@ pub trait Queue: Send + Sync + 'static {
     /// configured to, at most until the deadline in the batch's context.
     fn put(&self, entry: Entry) -> BoxFuture<'_, Result<(), PutError>>;
 
-    /// Waits for the oldest record that nobody has claimed. `None` when the queue is closed and has no such record.
+    /// As [`Queue::put`], for what the queue of a predecessor held: in front of everything that was put, and beyond the
+    /// capacity if need be. Other puts find no room until what is held fits again. Refuses only when it is closed, or cannot
+    /// store it.
+    fn inherit(&self, entry: Entry) -> BoxFuture<'_, Result<(), PutError>>;
+
+    /// Waits for the oldest record that nobody has claimed, inherited ones first. `None` when the queue is closed and has no such record.
     /// Dropping the future loses nothing.
     fn claim(&self) -> BoxFuture<'_, Option<Record>>;
 
@@ -119,7 +124,8 @@ pub trait Queue: Send + Sync + 'static {
     /// Refuses further puts, those that wait for room included, and lets [`Queue::claim`] come to its end.
     fn close(&self);
 
-    /// After [`Queue::close`]: takes out what would be gone with the process. Empty for queues that outlive it.
+    /// After [`Queue::close`]: takes out what would be gone with the process, in the order of the tickets. Empty for queues
+    /// that outlive it.
     fn take_left(&self) -> Vec<Entry>;
 
     /// Room taken, in the queue's unit.

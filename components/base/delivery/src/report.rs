@@ -61,6 +61,8 @@ pub(crate) struct Report {
     unit: &'static str,
     host: OnceLock<Host>,
     failing: AtomicBool,
+    /// A successor tells about the exporter's health.
+    replaced: AtomicBool,
     created: Instant,
     /// Milliseconds from `created` to the last success, and one more; 0 before the first.
     last_success_ms: AtomicU64,
@@ -82,8 +84,9 @@ impl Report {
         unit: &'static str,
     ) -> Self {
         let (host, failing, state) = (OnceLock::new(), AtomicBool::new(false), Mutex::default());
+        let replaced = AtomicBool::new(false);
         let (created, last_success_ms) = (Instant::now(), AtomicU64::new(0));
-        Self { exporter, signal, destination, queue, unit, host, failing, created, last_success_ms, state }
+        Self { exporter, signal, destination, queue, unit, host, failing, replaced, created, last_success_ms, state }
     }
 
     /// From now on health is reported to `host`.
@@ -113,8 +116,13 @@ impl Report {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// From now on a successor reports the exporter's health.
+    pub(crate) fn replaced(&self) {
+        self.replaced.store(true, Ordering::Relaxed);
+    }
+
     fn health(&self, health: Health) {
-        if let Some(host) = self.host.get() {
+        if let Some(host) = self.host.get().filter(|_| !self.replaced.load(Ordering::Relaxed)) {
             host.report_health(format!("exporter `{}` for {}", self.exporter, self.signal), health);
         }
     }
@@ -223,6 +231,12 @@ impl Report {
         } else if !causes.is_empty() {
             tracing::info!(%exporter, %signal, %destination, failures, queued, lost_items, handed_back_items, "{message}");
         }
+    }
+
+    /// A successor goes on with what was not sent.
+    pub(crate) fn handed_over(&self, items: u64, batches: usize) {
+        let (exporter, signal, destination) = (&self.exporter, self.signal, &self.destination);
+        tracing::info!(%exporter, %signal, %destination, items, batches, "the queue passes to the exporter's successor");
     }
 
     /// The shutdown's deadline came before everything was sent.

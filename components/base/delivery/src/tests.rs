@@ -2,6 +2,7 @@
 
 mod batching;
 mod drain;
+mod handover;
 mod model;
 mod queueing;
 mod reporting;

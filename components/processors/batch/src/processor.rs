@@ -1,11 +1,12 @@
-//! The processor: consumes into the gathering, runs the task that flushes it, drains at the end.
+//! The processor: consumes into the gathering, runs the task that flushes it, drains at the end. When a reload replaces it,
+//! what it gathered and what its outbox holds pass into the successor's outbox.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use component::outbox::Full;
 use component::{
-    Accepted, BoxFuture, Component, ConsumeFuture, Consumer, Deadline, Edge, Host, Outbox, OutboxSettings, Settings,
-    ShutdownError, StartError,
+    Accepted, BoxFuture, Component, ConsumeFuture, Consumer, Deadline, DeliveryError, Edge, Host, Outbox,
+    OutboxSettings, Settings, ShutdownError, StartError,
 };
 use pdata::{Batch, Outcome};
 use tokio::task::JoinHandle;
@@ -21,11 +22,19 @@ use crate::metrics::Metrics;
 const WORKERS_WITH_KEYS: usize = 4;
 
 /// One per pipeline.
-#[derive(Debug)]
 pub struct BatchProcessor {
     gathering: Arc<Gathering>,
     outbox: Outbox,
     flusher: Mutex<Option<JoinHandle<()>>>,
+    items_max: Option<u64>,
+    /// Set when a successor takes its place.
+    heir: OnceLock<Arc<dyn Consumer>>,
+}
+
+impl std::fmt::Debug for BatchProcessor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BatchProcessor").field("gathering", &self.gathering).finish_non_exhaustive()
+    }
 }
 
 impl BatchProcessor {
@@ -45,8 +54,44 @@ impl BatchProcessor {
         let metrics = Metrics::new(&settings.telemetry);
         let keys = config.metadata_keys.iter().map(|key| key.to_lowercase()).collect();
         let gathering = Gathering::new(rules, keys, cardinality_max, metrics, outbox.clone());
-        Self { gathering: Arc::new(gathering), outbox, flusher: Mutex::default() }
+        let items_max = rules.items_max;
+        Self { gathering: Arc::new(gathering), outbox, flusher: Mutex::default(), items_max, heir: OnceLock::new() }
     }
+
+    /// Takes nothing any more, and gives up what was gathered.
+    async fn close(&self) -> Vec<Batch> {
+        let flusher = self.flusher.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(flusher) = flusher {
+            // It holds no batch while it waits, which is where an abort takes effect.
+            flusher.abort();
+            let _aborted = flusher.await;
+        }
+        self.gathering.close()
+    }
+
+    async fn pass_on(&self, heir: &Arc<dyn Consumer>, deadline: Deadline) -> Result<(), ShutdownError> {
+        let gathered = self.close().await;
+        let mut dropped_items = self.outbox.hand_over(heir, deadline).await;
+        for batch in gathered {
+            let (items, bytes) = (batch.items(), batch.encoded_len());
+            match heir.inherit(batch).await {
+                Ok(_accepted) => self.gathering.note_flushed(items, bytes),
+                Err(mut error) => {
+                    let Some(back) = error.take_undelivered() else { continue };
+                    dropped_items += back.items();
+                    back.settle(Outcome::Dropped("shutdown"));
+                }
+            }
+        }
+        dropped(dropped_items)
+    }
+}
+
+fn dropped(items: u64) -> Result<(), ShutdownError> {
+    if items == 0 {
+        return Ok(());
+    }
+    Err(ShutdownError(format!("{items} items were dropped: they could not be handed on in time")))
 }
 
 impl Component for BatchProcessor {
@@ -60,14 +105,8 @@ impl Component for BatchProcessor {
 
     fn shutdown(&self, deadline: Deadline) -> BoxFuture<'_, Result<(), ShutdownError>> {
         Box::pin(async move {
-            let flusher = self.flusher.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(flusher) = flusher {
-                // It holds no batch while it waits, which is where an abort takes effect.
-                flusher.abort();
-                let _aborted = flusher.await;
-            }
             let mut dropped_items = 0;
-            for batch in self.gathering.close() {
+            for batch in self.close().await {
                 let (items, bytes) = (batch.items(), batch.encoded_len());
                 match self.outbox.send(batch, deadline).await {
                     Ok(()) => self.gathering.note_flushed(items, bytes),
@@ -78,18 +117,48 @@ impl Component for BatchProcessor {
                 }
             }
             dropped_items += self.outbox.drain(deadline).await;
-            if dropped_items == 0 {
-                return Ok(());
-            }
-            Err(ShutdownError(format!("{dropped_items} items were dropped: they could not be handed on in time")))
+            dropped(dropped_items)
         })
+    }
+
+    fn hand_over(
+        &self,
+        successor: &Arc<dyn Consumer>,
+        deadline: Deadline,
+    ) -> Option<BoxFuture<'_, Result<(), ShutdownError>>> {
+        // A second call changes nothing.
+        let heir = self.heir.get_or_init(|| Arc::clone(successor));
+        Some(Box::pin(self.pass_on(heir, deadline)))
     }
 }
 
 impl Consumer for BatchProcessor {
     fn consume(&self, batch: Batch) -> ConsumeFuture<'_> {
         let answer = self.gathering.offer(batch).map(|()| Accepted::all());
-        Box::pin(std::future::ready(answer))
+        let Err(mut error) = answer else { return Box::pin(std::future::ready(answer)) };
+        match (self.heir.get(), error.take_undelivered()) {
+            (Some(heir), Some(back)) => heir.consume(back),
+            (_, Some(back)) => Box::pin(std::future::ready(Err(error.with_undelivered(back)))),
+            (_, None) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    /// Into the outbox, cut to size, for it has waited long enough.
+    fn inherit(&self, batch: Batch) -> ConsumeFuture<'_> {
+        Box::pin(async move {
+            let mut refused: Option<Batch> = None;
+            for part in batch.split_max(self.items_max, None) {
+                match (self.outbox.inherit(part).await, &mut refused) {
+                    (Ok(()), _) => {}
+                    (Err(Full(part)), Some(refused)) => refused.append(part),
+                    (Err(Full(part)), none) => *none = Some(part),
+                }
+            }
+            match refused {
+                None => Ok(Accepted::all()),
+                Some(refused) => Err(DeliveryError::retryable("the batch processor has stopped", refused)),
+            }
+        })
     }
 }
 

@@ -1,11 +1,11 @@
-//! Random sequences against a destination of random moods: the books balance at every step, and nothing is lost without
-//! being named, or delivered twice.
+//! Random sequences against a destination of random moods, through exporters that replace each other: the books balance at
+//! every step, and nothing is lost without being named, or delivered twice.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use component::Consumer;
+use component::{Component, Consumer, Deadline};
 use pdata::{Context, Outcome};
 use proptest::prelude::*;
 
@@ -16,6 +16,7 @@ use crate::{SendError, SizeRefusal};
 enum Step {
     Send { items: u64, tenant: u8, pipeline: u8 },
     Wait { ms: u64 },
+    Replace { yaml: String, within_ms: u64 },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +32,9 @@ enum Mood {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (0..40_u64, 0..3_u8, 0..2_u8).prop_map(|(items, tenant, pipeline)| Step::Send { items, tenant, pipeline }),
-        1 => (0..3000_u64).prop_map(|ms| Step::Wait { ms }),
+        12 => (0..40_u64, 0..3_u8, 0..2_u8).prop_map(|(items, tenant, pipeline)| Step::Send { items, tenant, pipeline }),
+        3 => (0..3000_u64).prop_map(|ms| Step::Wait { ms }),
+        1 => (yaml(), prop_oneof![Just(0), Just(5000_u64)]).prop_map(|(yaml, within_ms)| Step::Replace { yaml, within_ms }),
     ]
 }
 
@@ -91,7 +93,8 @@ async fn run(yaml: String, steps: Vec<Step>, moods: Vec<Mood>, limit: Option<usi
         Mood::Hang => Answer::Hang,
     })
     .await;
-    let mut senders = Vec::new();
+    let (mut senders, mut replaced) = (Vec::new(), Vec::new());
+    let mut current = Arc::clone(&bench.delivery);
     let mut next_id = 0;
     for step in steps {
         match step {
@@ -102,7 +105,7 @@ async fn run(yaml: String, steps: Vec<Step>, moods: Vec<Mood>, limit: Option<usi
                 let deadline = Some((tokio::time::Instant::now() + ms(1500)).into_std());
                 let context = Context { tenant, deadline, ..Context::default() };
                 let batch = bench.batch_of(["a", "b"][usize::from(pipeline)], ids, context);
-                let delivery = Arc::clone(&bench.delivery);
+                let delivery = Arc::clone(&current);
                 senders.push(tokio::spawn(async move {
                     let Err(mut error) = delivery.consume(batch).await else { return 0 };
                     let Some(back) = error.take_undelivered() else { return 0 };
@@ -113,12 +116,24 @@ async fn run(yaml: String, steps: Vec<Step>, moods: Vec<Mood>, limit: Option<usi
                 }));
             }
             Step::Wait { ms: time } => tokio::time::sleep(ms(time)).await,
+            Step::Replace { yaml, within_ms } => {
+                let successor = bench.successor(&yaml).await;
+                let old = std::mem::replace(&mut current, Arc::clone(&successor));
+                replaced.push(tokio::spawn(async move {
+                    let (begun, heir): (_, Arc<dyn Consumer>) = (tokio::time::Instant::now(), successor);
+                    old.hand_over(&heir, Deadline::after(ms(within_ms))).unwrap().await.unwrap();
+                    assert!(begun.elapsed() <= ms(within_ms + 5), "{:?}", begun.elapsed());
+                }));
+            }
         }
         bench.books("a");
     }
     let started = tokio::time::Instant::now();
-    bench.shutdown(ms(drain_ms)).await;
+    current.shutdown(Deadline::after(ms(drain_ms))).await.unwrap();
     assert!(started.elapsed() <= ms(drain_ms + 5), "{:?}", started.elapsed());
+    for replaced in replaced {
+        replaced.await.unwrap();
+    }
     let mut handed_back = 0;
     for sender in senders {
         handed_back += sender.await.unwrap();

@@ -1,7 +1,7 @@
 //! What operators read.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use component::Code;
@@ -28,6 +28,12 @@ impl io::Write for Log {
 
 impl Log {
     fn capture() -> (Self, DefaultGuard) {
+        // Without any, a line that another test's thread meets first can stay switched off for this one.
+        static EVERYWHERE: Once = Once::new();
+        EVERYWHERE.call_once(|| {
+            let nowhere = tracing_subscriber::fmt().with_writer(io::sink).finish();
+            tracing::subscriber::set_global_default(nowhere).unwrap();
+        });
         let log = Self::default();
         let writer = log.clone();
         let subscriber =

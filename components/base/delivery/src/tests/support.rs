@@ -152,10 +152,6 @@ impl Bench {
         extra: Extra,
         script: impl Fn(&Seen) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        let block = match ::config::decode_str::<Block>(yaml) {
-            Ok((block, _)) => block,
-            Err(errors) => panic!("{yaml}: {errors}"),
-        };
         let destination = Arc::new(Destination {
             script: Box::new(script),
             seen: Mutex::default(),
@@ -165,18 +161,16 @@ impl Bench {
         });
         let (ledger, registry, account) = (Ledger::new(), Registry::new(Level::Normal), ByteAccount::unlimited());
         let (host, _fatal) = Host::new(Arc::clone(&account), Arc::clone(&ledger), Arc::clone(&registry));
-        let id: ComponentId = "test/1".parse().unwrap();
-        let labels = vec![("exporter".to_owned(), id.to_string())];
-        let telemetry = Telemetry::new(Arc::clone(&registry), labels);
-        let settings = Settings { id, telemetry, account, shared: Shared::default() };
-        let parts = DeliverySettings {
-            timeout: block.timeout,
-            config: block.delivery,
-            sent_labels: vec![("server_address", "test".into())],
-        };
-        let transport: Arc<dyn Transport> = Arc::<Destination>::clone(&destination);
-        let delivery = Delivery::new(settings, Signal::Traces, parts, transport);
+        let delivery = build(yaml, &registry, &account, &destination);
         Self { delivery, destination, ledger, host, registry }
+    }
+
+    /// Starts an exporter of the same ID and destination, with `yaml` as its block: what a reload puts in the place of
+    /// another.
+    pub(crate) async fn successor(&self, yaml: &str) -> Arc<Delivery> {
+        let delivery = build(yaml, &self.registry, self.host.account(), &self.destination);
+        delivery.start(&self.host).await.unwrap();
+        delivery
     }
 
     /// A batch of pipeline `traces` with the spans `ids`.
@@ -241,6 +235,29 @@ impl Bench {
             })
             .sum()
     }
+}
+
+fn build(
+    yaml: &str,
+    registry: &Arc<Registry>,
+    account: &Arc<ByteAccount>,
+    destination: &Arc<Destination>,
+) -> Arc<Delivery> {
+    let block = match ::config::decode_str::<Block>(yaml) {
+        Ok((block, _)) => block,
+        Err(errors) => panic!("{yaml}: {errors}"),
+    };
+    let id: ComponentId = "test/1".parse().unwrap();
+    let labels = vec![("exporter".to_owned(), id.to_string())];
+    let telemetry = Telemetry::new(Arc::clone(registry), labels);
+    let settings = Settings { id, telemetry, account: Arc::clone(account), shared: Shared::default() };
+    let parts = DeliverySettings {
+        timeout: block.timeout,
+        config: block.delivery,
+        sent_labels: vec![("server_address", "test".into())],
+    };
+    let transport: Arc<dyn Transport> = Arc::<Destination>::clone(destination);
+    Delivery::new(settings, Signal::Traces, parts, transport)
 }
 
 /// Refuses what comes back, as a receiver does with a sender that it answers with an error.
