@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use component::Accepted;
+use pdata::Payload;
+use pdata::split::AROUND_BYTES_MIN;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -126,6 +128,7 @@ impl Courier {
             let parts_bytes_max = self.limit.refused(&error, bytes);
             if let Some(parts_bytes_max) = parts_bytes_max
                 && request.items() > 1
+                && !is_all_around(request.batch().payload())
             {
                 self.report.split(&error, bytes, parts_bytes_max);
                 return smaller(request, parts_bytes_max);
@@ -252,6 +255,16 @@ impl Courier {
         if !self.hands_over() {
             self.metrics.send_failed(ended.handed_back_items, "Shutdown", false);
         }
+    }
+}
+
+/// Whether half of the items would make a request of about the same size, either half: then it is the resource, scope or
+/// metric around them that is too large, and a request for every item would repeat and send it for nothing.
+fn is_all_around(payload: &Payload) -> bool {
+    let bytes = payload.encoded_len();
+    bytes > AROUND_BYTES_MIN && {
+        let halves = payload.clone().split_max(Some(payload.items().div_ceil(2)), None);
+        halves.iter().all(|half| half.encoded_len() > bytes - bytes / 16)
     }
 }
 

@@ -42,6 +42,17 @@ impl Batching {
     }
 }
 
+impl Batching {
+    /// `request` in parts of at most `size_max`, as far as there is memory for them; the last one may be larger.
+    fn split(&self, request: Request) -> Vec<Request> {
+        let (items_max, bytes_max) = match self.sizer {
+            Sizer::Bytes => (None, self.size_max.map(|size| usize::try_from(size).unwrap_or(usize::MAX))),
+            Sizer::Items | Sizer::Requests => (self.size_max, None),
+        };
+        request.split(items_max, bytes_max)
+    }
+}
+
 /// Items that wait for others.
 struct Partition {
     request: Request,
@@ -83,7 +94,7 @@ impl Feed {
     /// loses nothing.
     pub(crate) async fn next(&mut self) -> Option<Request> {
         loop {
-            if let Some(request) = self.ready.pop_front() {
+            if let Some(request) = self.next_ready() {
                 return Some(request);
             }
             let Some(batching) = self.batching.clone() else {
@@ -103,10 +114,22 @@ impl Feed {
                 Some(record) => self.add(Request::of_record(record, &self.queue), &batching),
                 None => {
                     self.flush_all();
-                    return self.ready.pop_front();
+                    return self.next_ready();
                 }
             }
         }
+    }
+
+    /// The next request that is ready, cut to size: of what would multiply by its resources, only so much is cut at a time.
+    fn next_ready(&mut self) -> Option<Request> {
+        let request = self.ready.pop_front()?;
+        let Some(batching) = self.batching.clone() else { return Some(request) };
+        if batching.size_max.is_none_or(|size_max| batching.sizer.size(request.batch()) <= size_max) {
+            return Some(request);
+        }
+        let parts = batching.split(request);
+        parts.into_iter().rev().for_each(|part| self.ready.push_front(part));
+        self.ready.pop_front()
     }
 
     /// Takes out everything that was claimed and not handed out.
@@ -137,11 +160,7 @@ impl Feed {
         if let Some(size_max) = batching.size_max
             && partition.size > size_max
         {
-            let (items_max, bytes_max) = match batching.sizer {
-                Sizer::Bytes => (None, Some(usize::try_from(size_max).unwrap_or(usize::MAX))),
-                Sizer::Items | Sizer::Requests => (Some(size_max), None),
-            };
-            let mut parts = partition.request.split(items_max, bytes_max);
+            let mut parts = batching.split(partition.request);
             let Some(last) = parts.pop() else { return };
             self.ready.extend(parts);
             // What is left came with the latest record, so its time starts now.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use pdata::split::AROUND_BYTES_MIN;
 use pdata::validate::check;
 use pdata::view::Item;
 use pdata::{Batch, ByteAccount, Context, Ledger, Outcome, Payload, Signal, Utf8Policy};
@@ -449,4 +450,111 @@ fn nothing_splits_into_nothing() {
     assert_eq!(empty.clone().split_front_items(3).items(), 0);
     let batch = Batch::new(empty, Arc::new(Context::default()));
     assert_eq!(batch.split_max(Some(1), None).len(), 1);
+}
+
+const MIB: usize = 1 << 20;
+
+/// A log request of `items` records, each with its number as severity, below a resource of about `resource_bytes`.
+fn below_a_heavy_resource(account: &Arc<ByteAccount>, resource_bytes: usize, items: u32) -> Payload {
+    use pdata::wire::put_len;
+    let (mut value, mut attribute, mut resource) = (Vec::new(), Vec::new(), Vec::new());
+    put_len(&mut value, 1, &vec![b'x'; resource_bytes]);
+    put_len(&mut attribute, 1, b"key");
+    put_len(&mut attribute, 2, &value);
+    put_len(&mut resource, 1, &attribute);
+    let mut scope = Vec::new();
+    for item in 0..items {
+        put_len(&mut scope, 2, &[&[0x10][..], &varint(item)].concat());
+    }
+    let (mut group, mut body) = (Vec::new(), Vec::new());
+    put_len(&mut group, 1, &resource);
+    put_len(&mut group, 2, &scope);
+    put_len(&mut body, 1, &group);
+    payload(account, Signal::Logs, body)
+}
+
+fn varint(mut value: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+fn severities(payload: &Payload) -> Vec<i32> {
+    let mut found = Vec::new();
+    let Request::Logs(request) = decode(payload) else { return found };
+    for scope in request.resource_logs.iter().flat_map(|resource| &resource.scope_logs) {
+        found.extend(scope.log_records.iter().map(|record| record.severity_number));
+    }
+    found
+}
+
+#[test]
+fn a_heavy_resource_is_not_copied_for_every_item_at_once() {
+    let account = ByteAccount::unlimited();
+    let mut rest = vec![below_a_heavy_resource(&account, MIB, 300)];
+    let whole = rest[0].encoded_len();
+    let (mut found, mut singles) = (Vec::new(), 0);
+    while let Some(next) = rest.pop() {
+        if next.items() == 1 {
+            singles += 1;
+            found.extend(severities(&next));
+            continue;
+        }
+        rest.extend(next.split_max(Some(1), None).into_iter().rev());
+    }
+    assert_eq!((singles, found), (300, (0..300).collect::<Vec<_>>()));
+    assert!(account.peak() <= 6 * whole, "{} of {whole} bytes", account.peak());
+    assert_eq!(account.held(), 0);
+}
+
+#[test]
+fn parts_are_cut_when_they_are_asked_for() {
+    let (account, ledger) = (ByteAccount::unlimited(), Ledger::new());
+    let books = ledger.account(&"logs".into(), Signal::Logs, "");
+    let payload = below_a_heavy_resource(&account, MIB, 300);
+    let whole = payload.encoded_len();
+    let mut parts = Batch::from_parts(payload, Arc::default(), books.receive(300)).parts(Some(2), None);
+    let mut found = Vec::new();
+    for part in parts.by_ref().take(100) {
+        assert_eq!((part.items(), part.stake().items()), (2, 2));
+        found.extend(severities(part.payload()));
+        part.settle(Outcome::Delivered);
+    }
+    assert!(account.peak() <= 2 * whole + 1000, "{} of {whole} bytes", account.peak());
+    assert_eq!(parts.items(), 100);
+    let rest = parts.rest().unwrap();
+    assert_eq!((rest.items(), rest.stake().items()), (100, 100));
+    found.extend(severities(rest.payload()));
+    assert_eq!(found, (0..300).collect::<Vec<_>>());
+    let mut parts = rest.parts(Some(60), None);
+    assert_eq!(
+        parts.by_ref().map(|part| (part.items(), part.settle(Outcome::Delivered)).0).collect::<Vec<_>>(),
+        [60, 40]
+    );
+    assert!(parts.rest().is_none());
+    assert_eq!((books.read().delivered, books.read().difference(), account.held()), (300, 0, 0));
+    let empty = Batch::new(Payload::empty(Signal::Logs), Arc::default());
+    assert_eq!(empty.parts(Some(1), None).count(), 1);
+}
+
+#[test]
+fn items_that_their_resource_makes_too_large_stay_together() {
+    let account = ByteAccount::unlimited();
+    let mut whole = records(60);
+    whole.append(below_a_heavy_resource(&account, MIB, 5000));
+    whole.append(records(50));
+    let items =
+        |bytes_max| -> Vec<u64> { whole.clone().split_max(None, Some(bytes_max)).iter().map(Payload::items).collect() };
+    assert_eq!(items(MIB / 2), [60, 5000, 50], "cutting does not help");
+    assert_eq!(items(MIB + 100), [60, 5000, 50], "it would take a part for every few items");
+    let parts = items(MIB + MIB / 8);
+    assert_eq!((parts.iter().sum::<u64>(), parts.len()), (5110, 1), "it fits");
+    let account = ByteAccount::unlimited();
+    let whole = below_a_heavy_resource(&account, AROUND_BYTES_MIN / 2, 5000);
+    let parts = whole.split_max(None, Some(AROUND_BYTES_MIN / 2 + 100));
+    assert!(parts.len() > 10, "{}: it weighs little", parts.len());
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pdata::split::Parts;
 use pdata::{Batch, Context};
 use tokio::time::Instant;
 
@@ -102,30 +103,29 @@ impl Batcher {
         }
     }
 
-    /// Takes what is ready, cut to size; a rest below the trigger stays.
-    pub fn take_ready(&mut self, rules: &Rules, now: Instant) -> Vec<Batch> {
-        if !self.is_ready(rules) {
-            return Vec::new();
-        }
-        let mut parts = self.take_all(rules, now);
-        let is_rest = |part: &Batch| part.items() < rules.trigger_items && part.encoded_len() < BATCH_BYTES_MAX;
-        if rules.timeout.is_some() && parts.len() > 1 && parts.last().is_some_and(is_rest) {
-            self.set(parts.pop());
-        }
-        parts
+    /// Takes everything when it is ready, to be cut to size.
+    pub fn take_ready(&mut self, rules: &Rules, now: Instant) -> Option<Parts> {
+        if self.is_ready(rules) { self.take_all(rules, now) } else { None }
     }
 
-    /// Takes everything, cut to size, and starts the timer anew.
-    pub fn take_all(&mut self, rules: &Rules, now: Instant) -> Vec<Batch> {
+    /// Takes everything, to be cut to size, and starts the timer anew.
+    pub fn take_all(&mut self, rules: &Rules, now: Instant) -> Option<Parts> {
+        Some(self.take(rules, now)?.parts(rules.items_max, None))
+    }
+
+    /// Takes everything as it is, and starts the timer anew.
+    pub fn take(&mut self, rules: &Rules, now: Instant) -> Option<Batch> {
         self.due = now + rules.timeout.unwrap_or(RETRY_AFTER);
         self.emptied = now;
         let pending = self.pending.take();
         self.set(None);
-        match pending {
-            None => Vec::new(),
-            Some(pending) if rules.items_max.is_some() => pending.split_max(rules.items_max, None),
-            Some(pending) => vec![pending],
-        }
+        pending
+    }
+
+    /// Keeps `rest` of what was taken until the timer fires or more comes.
+    pub fn keep(&mut self, rest: Batch) {
+        debug_assert!(self.pending.is_none(), "everything was taken");
+        self.set(Some(rest));
     }
 
     /// Puts back parts that could not be sent, in front of what stayed.

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use component::outbox::Full;
 use component::{DeliveryError, Outbox};
+use pdata::split::Parts;
 use pdata::{Batch, Outcome};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::batcher::{Batcher, Rules};
+use crate::batcher::{BATCH_BYTES_MAX, Batcher, Rules};
 use crate::key::Key;
 use crate::metrics::{Metrics, Trigger};
 
@@ -131,14 +132,15 @@ impl Gathering {
         for batcher in batchers.values_mut().filter(|batcher| batcher.due().is_some_and(|due| due <= now + slack)) {
             let before = batcher.bytes();
             let parts = batcher.take_all(&self.rules, now);
-            self.send(batcher, parts, Trigger::Timeout, now);
+            self.send(batcher, parts, Trigger::Timeout, false, now);
             *bytes = *bytes - before + batcher.bytes();
         }
         *wake_at = batchers.values().filter_map(Batcher::due).min();
         *wake_at
     }
 
-    /// Takes nothing any more, and gives up what was gathered, cut to size. Empty when it was closed before.
+    /// Takes nothing any more, and gives up what was gathered, cut to size as far as there is memory for it (see
+    /// [`Batch::split_max`]). Empty when it was closed before.
     #[must_use]
     pub fn close(&self) -> Vec<Batch> {
         let now = Instant::now();
@@ -147,7 +149,8 @@ impl Gathering {
         state.bytes = 0;
         let batchers = std::mem::take(&mut state.batchers);
         self.metrics.cardinality.add(-(batchers.len() as i64));
-        batchers.into_values().flat_map(|mut batcher| batcher.take_all(&self.rules, now)).collect()
+        let all = batchers.into_values().filter_map(|mut batcher| batcher.take(&self.rules, now));
+        all.flat_map(|batch| batch.split_max(self.rules.items_max, None)).collect()
     }
 
     /// Notes a batch that left because of the shutdown.
@@ -181,7 +184,7 @@ impl Gathering {
         for batcher in batchers.values_mut() {
             let before = batcher.bytes();
             let parts = batcher.take_all(&self.rules, now);
-            self.send(batcher, parts, Trigger::Size, now);
+            self.send(batcher, parts, Trigger::Size, false, now);
             *bytes = *bytes - before + batcher.bytes();
         }
     }
@@ -189,25 +192,46 @@ impl Gathering {
     fn send_ready(&self, batcher: &mut Batcher, bytes: &mut usize, now: Instant) -> bool {
         let before = batcher.bytes();
         let parts = batcher.take_ready(&self.rules, now);
-        let all_sent = self.send(batcher, parts, Trigger::Size, now);
+        let all_sent = self.send(batcher, parts, Trigger::Size, true, now);
         *bytes = *bytes - before + batcher.bytes();
         all_sent
     }
 
-    /// Puts the parts into the outbox; those that do not fit go back into the batcher.
-    fn send(&self, batcher: &mut Batcher, parts: Vec<Batch>, trigger: Trigger, now: Instant) -> bool {
-        let mut parts = parts.into_iter();
-        while let Some(part) = parts.next() {
+    /// Puts the parts into the outbox, each cut when there is room for it; those that do not fit go back into the batcher.
+    /// So does, if `keeps_rest`, a last one below the trigger.
+    fn send(
+        &self,
+        batcher: &mut Batcher,
+        parts: Option<Parts>,
+        trigger: Trigger,
+        mut keeps_rest: bool,
+        now: Instant,
+    ) -> bool {
+        let Some(mut parts) = parts else { return true };
+        keeps_rest &= self.rules.timeout.is_some();
+        let mut is_first = true;
+        loop {
+            // As few as that are one part.
+            if keeps_rest && !is_first && parts.items() < self.rules.trigger_items {
+                let Some(rest) = parts.rest() else { return true };
+                if rest.encoded_len() < BATCH_BYTES_MAX {
+                    batcher.keep(rest);
+                    return true;
+                }
+                keeps_rest = false;
+                parts = rest.parts(None, None);
+            }
+            let Some(part) = parts.next() else { return true };
+            is_first = false;
             let (items, bytes) = (part.items(), part.encoded_len());
             match self.outbox.try_send(part) {
                 Ok(()) => self.metrics.sent(items, bytes, trigger),
                 Err(Full(part)) => {
-                    batcher.put_back(std::iter::once(part).chain(parts), now);
+                    batcher.put_back(std::iter::once(part).chain(parts.rest()), now);
                     return false;
                 }
             }
         }
-        true
     }
 }
 

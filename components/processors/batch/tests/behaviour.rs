@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use component::{Component, Consumer, Deadline, DeliveryError};
-use pdata::{AuthData, Batch, Context, Metadata, Signal};
+use pdata::{AuthData, Batch, Context, Metadata, Payload, Signal, Utf8Policy};
 use processor_batch::factory;
 use testkit::{Answer, Sink, Subject, World, items};
 
@@ -252,7 +252,7 @@ fn heavy(mib: usize) -> Batch {
     }
     assert_eq!(pdata::validate::check(Signal::Logs, &record), Ok(1));
     let segment = pdata::Segment::trusted(record.into(), 1);
-    Batch::new(pdata::Payload::from_segments(Signal::Logs, [segment]), Arc::default())
+    Batch::new(Payload::from_segments(Signal::Logs, [segment]), Arc::default())
 }
 
 #[tokio::test(start_paused = true)]
@@ -306,4 +306,38 @@ async fn gathering_moves_no_bytes() {
     let received = bench.sink.received();
     let segments = received[0].payload.segments();
     assert_eq!([segments[0].bytes().as_ptr(), segments[1].bytes().as_ptr()], pointers);
+}
+
+/// Log records below a resource of `resource_bytes`.
+fn below_a_heavy_resource(resource_bytes: usize, items: u32) -> Vec<u8> {
+    use pdata::wire::put_len;
+    let (mut value, mut attribute, mut resource) = (Vec::new(), Vec::new(), Vec::new());
+    put_len(&mut value, 1, &vec![b'x'; resource_bytes]);
+    put_len(&mut attribute, 1, b"key");
+    put_len(&mut attribute, 2, &value);
+    put_len(&mut resource, 1, &attribute);
+    let (mut scope, mut group, mut body) = (Vec::new(), Vec::new(), Vec::new());
+    (0..items).for_each(|_| put_len(&mut scope, 2, &[]));
+    put_len(&mut group, 1, &resource);
+    put_len(&mut group, 2, &scope);
+    put_len(&mut body, 1, &group);
+    body
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_is_repeated_only_for_parts_that_have_room() {
+    let yaml = "{send_batch_size: 1, send_batch_max_size: 1, timeout: 1s}";
+    let bench = Bench::of_signal(Signal::Logs, yaml, Sink::answering(Answer::Stall)).await;
+    let charge = bench.world.account.charge(0);
+    let body = below_a_heavy_resource(1 << 19, 200);
+    let (payload, _) = Payload::from_body(Signal::Logs, body, charge, Utf8Policy::Refuse).unwrap();
+    bench.offer_batch(Batch::new(payload, Arc::default())).await.unwrap();
+    pass(5000).await;
+    let peak_mib = bench.world.account.peak() >> 20;
+    assert!(peak_mib <= 67, "{peak_mib} MiB, of which the outbox may hold 64");
+    bench.sink.answer(Answer::Accept);
+    bench.sink.release();
+    pass(5000).await;
+    assert_eq!(bench.sink.sizes(), [1; 200]);
+    bench.stop().await;
 }

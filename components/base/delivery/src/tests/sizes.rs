@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use component::{Code, Consumer};
-use pdata::{Batch, Context, Signal};
+use pdata::{Batch, Context, Payload, Segment, Signal};
 
 use super::support::{Answer, Bench, Extra, Seen, expected, ms, name, spans};
 use crate::{SendError, SizeRefusal};
@@ -108,4 +108,73 @@ async fn a_single_item_that_is_too_large_is_not_retried() {
     send_big(&bench, 0..1, 10).await;
     tokio::time::sleep(Duration::from_secs(400)).await;
     assert_eq!((bench.seen().len(), bench.books("traces").rejected), (1, 1));
+}
+
+/// Spans with names of `name_bytes` below a resource of `resource_bytes`, on `bench`'s account.
+fn below_a_heavy_resource(
+    bench: &Bench,
+    resource_bytes: usize,
+    ids: std::ops::Range<u64>,
+    name_bytes: usize,
+) -> Payload {
+    use pdata::wire::put_len;
+    let items = u32::try_from(ids.end - ids.start).unwrap();
+    let (mut value, mut attribute, mut resource) = (Vec::new(), Vec::new(), Vec::new());
+    put_len(&mut value, 1, &vec![b'x'; resource_bytes]);
+    put_len(&mut attribute, 1, b"key");
+    put_len(&mut attribute, 2, &value);
+    put_len(&mut resource, 1, &attribute);
+    let (mut scope, mut group, mut body) = (Vec::new(), Vec::new(), Vec::new());
+    put_len(&mut scope, 1, &[&[0x0a, 5], &b"scope"[..]].concat());
+    for id in ids {
+        let mut span = Vec::new();
+        put_len(&mut span, 5, name(id, name_bytes).as_bytes());
+        put_len(&mut scope, 2, &span);
+    }
+    put_len(&mut group, 1, &resource);
+    put_len(&mut group, 2, &scope);
+    put_len(&mut group, 3, b"r");
+    put_len(&mut body, 1, &group);
+    Payload::from_segments(Signal::Traces, [Segment::charged(body, items, Some(bench.host.account()))])
+}
+
+async fn send_payload(bench: &Bench, payload: Payload) {
+    let stake = bench.ledger.account(&"traces".into(), Signal::Traces, "").receive(payload.items());
+    bench.delivery.consume(Batch::from_parts(payload, Context::default().into(), stake)).await.unwrap();
+    tokio::time::sleep(ms(60_000)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_that_is_too_large_is_not_sent_again_with_every_item() {
+    for size in [SizeRefusal::Named(None), SizeRefusal::Named(Some(1 << 19))] {
+        let bench = Bench::new("{}", takes(1 << 19, size)).await;
+        let payload = below_a_heavy_resource(&bench, 1 << 20, 0..500, 8);
+        let whole = payload.encoded_len();
+        send_payload(&bench, payload).await;
+        let books = bench.books("traces");
+        assert_eq!((books.rejected, books.delivered, books.held), (500, 0, 0));
+        assert!(bench.seen().len() <= 3, "{} requests", bench.seen().len());
+        assert!(bench.host.account().peak() <= 4 * whole, "{}", bench.host.account().peak());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fits_with_its_resource_in_a_few_requests_is_delivered() {
+    let bench = Bench::new("{}", takes(400 << 10, SizeRefusal::Named(None))).await;
+    let payload = below_a_heavy_resource(&bench, 300 << 10, 0..300, 1000);
+    send_payload(&bench, payload).await;
+    assert_eq!(bench.books("traces").delivered, 300);
+    assert!(bench.seen().len() <= 20, "{} requests", bench.seen().len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn batches_of_a_heavy_resource_are_cut_as_they_are_sent() {
+    let yaml = "sending_queue: {num_consumers: 1, batch: {min_size: 1, max_size: 1, flush_timeout: 1s}}";
+    let bench = Bench::new(yaml, |_| Answer::Take).await;
+    let payload = below_a_heavy_resource(&bench, 1 << 20, 0..200, 8);
+    let whole = payload.encoded_len();
+    send_payload(&bench, payload).await;
+    assert!(bench.seen().len() == 200 && bench.seen().iter().all(|seen| seen.names.len() == 1));
+    assert_eq!(bench.taken(), expected(0..200));
+    assert!(bench.host.account().peak() <= 6 * whole, "{} of {whole}", bench.host.account().peak());
 }
