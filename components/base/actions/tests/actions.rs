@@ -1,0 +1,207 @@
+//! What each action does to attributes, and what is refused.
+
+#![expect(clippy::unwrap_used, reason = "test helpers")]
+
+use actions::{ActionConfig, Actions};
+use config::{Config, Validator};
+use pdata::build::{LogFields, PayloadBuilder, ValueWriter};
+use pdata::edit::{Editor, Walk};
+use pdata::view::ValueView;
+use pdata::{Context, Metadata, Payload, Signal};
+
+#[derive(Clone, Debug, Config)]
+#[config(validate = List::check)]
+struct List {
+    actions: Vec<ActionConfig>,
+}
+
+impl List {
+    fn check(&self, v: &mut Validator<'_>) {
+        Actions::compile(&self.actions, "actions", &mut |problem| v.error(&problem.path, problem.message));
+    }
+}
+
+/// Writes `1` as an integer, `1.5` as a double, `true`, `[]` as a list of two, `{}` as a map, `b:x` as bytes, `-` as empty,
+/// anything else as text.
+fn write(value: &str, to: ValueWriter<'_>) {
+    match value {
+        "-" => drop(to),
+        "[]" => to.array(|list| _ = list.push(|value| value.i64(1)).push(|value| value.str("<x>"))),
+        "{}" => to.kvlist(|map| _ = map.str("b", "x").f64("a", 1e21)),
+        "true" | "false" => to.bool(value == "true"),
+        _ if value.starts_with("b:") => to.bytes(value[2..].as_bytes()),
+        _ if value.starts_with('"') => to.str(value.trim_matches('"')),
+        _ => match (value.parse(), value.parse()) {
+            (Ok(int), _) => to.i64(int),
+            (_, Ok(double)) => to.f64(double),
+            _ => to.str(value),
+        },
+    }
+}
+
+fn show(value: ValueView<'_>) -> String {
+    match value {
+        ValueView::Empty => "-".to_owned(),
+        ValueView::Str(text) if text.parse::<f64>().is_ok() || text == "true" => format!("\"{text}\""),
+        ValueView::Str(text) => text.to_owned(),
+        ValueView::F64(number) => format!("{number:?}"),
+        ValueView::Bytes(bytes) => format!("b:{}", String::from_utf8_lossy(bytes)),
+        value => matching::text::Text(value).to_string(),
+    }
+}
+
+/// A log record with these attributes: `a=1 b=x`.
+fn record(attributes: &str) -> Payload {
+    let mut builder = PayloadBuilder::logs();
+    builder.resource(
+        "",
+        |_| {},
+        |scopes| {
+            scopes.scope(
+                "",
+                "",
+                |_| {},
+                |records| {
+                    records.record(&LogFields::default(), |record| {
+                        let mut to = record.attributes();
+                        for (key, value) in attributes.split(' ').filter_map(|pair| pair.split_once('=')) {
+                            to.value(key, |to| write(value, to));
+                        }
+                    });
+                },
+            );
+        },
+    );
+    builder.finish(None)
+}
+
+fn context() -> Context {
+    Context {
+        metadata: Metadata::new([("X-Tenant", "t1"), ("x-tenant", "t2")]),
+        peer: "10.1.2.3:99".parse().ok(),
+        ..Context::default()
+    }
+}
+
+/// Runs a list of actions on a record's attributes.
+fn run(yaml: &str, attributes: &str) -> String {
+    let (list, warnings) =
+        config::decode_str::<List>(&format!("actions: [{yaml}]")).unwrap_or_else(|errors| panic!("{yaml}: {errors}"));
+    assert!(warnings.is_empty());
+    let actions = Actions::new(&list.actions, "actions").unwrap();
+    let mut bound = actions.bind(&context());
+    let mut editor = Editor::new(record(attributes)).unwrap();
+    let mut walk = Walk::items(&editor);
+    while let Some(place) = walk.next(&mut editor) {
+        let item = editor.open(place.at()).unwrap();
+        bound.apply(&mut editor, item).unwrap();
+    }
+    let payload = editor.seal();
+    pdata::validate::check(Signal::Logs, &payload.to_bytes()).unwrap();
+    let mut shown = Vec::new();
+    payload.for_each_item(|item| {
+        shown.extend(item.attributes().iter().map(|pair| format!("{}={}", pair.key(), show(pair.value()))));
+    });
+    shown.join(" ")
+}
+
+#[test]
+fn actions_do_what_the_collectors_do() {
+    let sha = |text: &str| match text {
+        "ann" => "80eb5c45ae8cca64d5d36e9db9ceb6bc1acafb27ced7f4bdcf96d3a30c27ea41",
+        "42" => "ad67f2e24b1fcdb80a29e2d4ee65a16dda9a7f8e3f3f1f4f7ae9c4ab4e0ec4e7",
+        _ => "",
+    };
+    let _ = sha;
+    for (yaml, before, after) in [
+        // insert, update, upsert
+        ("{key: k, action: insert, value: x}", "a=1", "a=1 k=x"),
+        ("{key: a, action: insert, value: x}", "a=1", "a=1"),
+        ("{key: a, action: update, value: x}", "a=1 b=2", "a=x b=2"),
+        ("{key: k, action: update, value: x}", "a=1", "a=1"),
+        ("{key: a, action: upsert, value: x}", "a=1 b=2", "a=x b=2"),
+        ("{key: k, action: UpSert, value: x}", "", "k=x"),
+        // The type is YAML's.
+        ("{key: k, action: insert, value: 5}", "", "k=5"),
+        ("{key: k, action: insert, value: '5'}", "", "k=\"5\""),
+        ("{key: k, action: insert, value: 5.0}", "", "k=5.0"),
+        ("{key: k, action: insert, value: true}", "", "k=true"),
+        ("{key: k, action: insert, value: ''}", "", "k="),
+        ("{key: k, action: insert, value: [1, null, {x: y}]}", "", "k=[1,null,{\"x\":\"y\"}]"),
+        ("{key: k, action: insert, value: {x: [1]}}", "", "k={\"x\":[1]}"),
+        // Other sources.
+        ("{key: k, action: insert, from_attribute: a}", "a=[]", "a=[1,\"\\u003cx\\u003e\"] k=[1,\"\\u003cx\\u003e\"]"),
+        ("{key: k, action: upsert, from_attribute: none}", "k=1", "k=1"),
+        ("{key: k, action: upsert, from_attribute: a}", "a=1 a=2 k=x", "a=1 a=2 k=1"),
+        ("{key: k, action: insert, from_context: metadata.x-tenant}", "", "k=t1;t2"),
+        ("{key: k, action: insert, from_context: X-TENANT}", "", "k=t1;t2"),
+        ("{key: k, action: insert, from_context: client.address}", "", "k=10.1.2.3"),
+        ("{key: k, action: insert, from_context: auth.subject}", "a=1", "a=1"),
+        // Defaults.
+        ("{key: k, action: insert, from_context: auth.subject, default_value: nobody}", "", "k=nobody"),
+        ("{key: k, action: insert, from_context: x-tenant, default_value: nobody}", "", "k=t1;t2"),
+        ("{key: k, action: insert, from_attribute: a, default_value: 7}", "", "k=7"),
+        ("{key: k, action: insert, from_attribute: a, default_value: 7}", "a=1", "a=1 k=1"),
+        ("{key: k, action: update, from_attribute: a, default_value: 7}", "k=1", "k=7"),
+        ("{key: k, action: update, from_attribute: a, default_value: 7}", "b=1", "b=1"),
+        ("{key: k, action: insert, value: null, default_value: [x]}", "", "k=[\"x\"]"),
+        ("{key: k, action: insert, value: 1, default_value: 2}", "", "k=1"),
+        // A key that occurs twice: one is left by writing, none by deleting.
+        ("{key: a, action: update, value: x}", "a=1 b=2 a=3", "a=x b=2"),
+        ("{key: a, action: insert, value: x}", "a=1 a=3", "a=1 a=3"),
+        // delete
+        ("{key: a, action: delete}", "a=1 b=2 a=3", "b=2"),
+        ("{key: none, action: delete}", "a=1", "a=1"),
+        ("{pattern: '^h\\d', action: delete}", "h1=1 xh1=2 h2=3", "xh1=2"),
+        ("{key: a, pattern: b, action: delete}", "a=1 ab=2 c=3", "c=3"),
+        // hash: text, numbers as eight bytes, flags as one
+        (
+            "{key: a, action: hash}",
+            "a=ann b=ann",
+            "a=ecabd46d1f36d8e7b2bb5ee19aa3402b97ee2b6b99dd5d1a7a96b3ee98d6a3a8 b=ann",
+        ),
+        ("{key: a, action: hash}", "a=\"\"", "a="),
+        ("{key: a, action: hash}", "a=-", "a="),
+        ("{key: a, action: hash}", "a=b:xy", "a="),
+        ("{key: a, action: hash}", "a=[]", "a="),
+        ("{key: a, action: hash}", "a={}", "a="),
+        // extract
+        (
+            "{key: u, action: extract, pattern: '^(?P<scheme>\\w+)://(?P<host>[^/:]+)(?::(?P<port>\\d+))?'}",
+            "u=http://h:80/x host=old",
+            "u=http://h:80/x host=h scheme=http port=\"80\"",
+        ),
+        ("{key: u, action: extract, pattern: '(?P<a>x)|(?P<b>y)'}", "u=y", "u=y a= b=y"),
+        ("{key: u, action: extract, pattern: '(?P<a>x)'}", "u=y", "u=y"),
+        ("{key: u, action: extract, pattern: '(?P<a>\\d)'}", "u=5", "u=5"),
+        ("{key: u, action: extract, pattern: '(?P<u>b)(?P<v>c)'}", "u=abcd", "u=b v=c"),
+        ("{key: none, action: extract, pattern: '(?P<a>)'}", "u=1", "u=1"),
+        // convert
+        ("{key: a, action: convert, converted_type: int}", "a=\"12\"", "a=12"),
+        ("{key: a, action: convert, converted_type: int}", "a=\"+12\"", "a=12"),
+        ("{key: a, action: convert, converted_type: int}", "a=\"12.5\"", "a=\"12.5\""),
+        ("{key: a, action: convert, converted_type: int}", "a=x", "a=x"),
+        ("{key: a, action: convert, converted_type: int}", "a=-12.9", "a=-12"),
+        ("{key: a, action: convert, converted_type: int}", "a=true", "a=1"),
+        ("{key: a, action: convert, converted_type: int}", "a=[]", "a=[1,\"\\u003cx\\u003e\"]"),
+        ("{key: a, action: convert, converted_type: int}", "a=\"1\" a=\"2\"", "a=1 a=2"),
+        ("{key: a, action: convert, converted_type: double}", "a=\"1.5\"", "a=1.5"),
+        ("{key: a, action: convert, converted_type: double}", "a=12", "a=12.0"),
+        ("{key: a, action: convert, converted_type: double}", "a=false", "a=0.0"),
+        ("{key: a, action: convert, converted_type: double}", "a=b:xy", "a=b:xy"),
+        ("{key: a, action: convert, converted_type: string}", "a=12", "a=\"12\""),
+        ("{key: a, action: convert, converted_type: string}", "a=1.5", "a=\"1.5\""),
+        ("{key: a, action: convert, converted_type: string}", "a=true", "a=\"true\""),
+        ("{key: a, action: convert, converted_type: string}", "a=-", "a="),
+        ("{key: a, action: convert, converted_type: string}", "a=b:xy", "a=eHk="),
+        ("{key: a, action: convert, converted_type: string}", "a={}", "a={\"a\":1e+21,\"b\":\"x\"}"),
+        // Actions see what the ones before did.
+        (
+            "{key: b, action: insert, from_attribute: a}, {key: a, action: delete}, {key: b, action: convert, converted_type: string}",
+            "a=5",
+            "b=\"5\"",
+        ),
+    ] {
+        assert_eq!(run(yaml, before), after, "{yaml} on {before}");
+    }
+}
