@@ -4,14 +4,18 @@ use std::fmt;
 
 use crate::error::RunError;
 use crate::function::Convert;
+use crate::path::Path;
 use crate::subject::Subject;
 use crate::value::Value;
 
 /// A compiled value expression.
+#[non_exhaustive]
 pub enum Expr {
     /// A literal.
     Literal(Value<'static>),
-    /// Anything that is computed on each record: paths, converters, arithmetic, lists, indexing.
+    /// A path: read where it is, without a copy, by [`Expr::with`].
+    Path(Box<Path>),
+    /// Anything else that is computed on each record: converters, arithmetic, lists, indexing.
     Computed(Box<dyn Convert>),
 }
 
@@ -19,6 +23,7 @@ impl fmt::Debug for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Literal(value) => value.fmt(f),
+            Self::Path(path) => path.fmt(f),
             Self::Computed(_) => f.write_str("Computed"),
         }
     }
@@ -33,6 +38,7 @@ impl Expr {
     pub fn eval<'c>(&'c self, on: &mut Subject<'_>) -> Result<Value<'c>, RunError> {
         match self {
             Self::Literal(value) => Ok(value.by_ref()),
+            Self::Path(path) => path.get(on),
             Self::Computed(convert) => convert.convert(on),
         }
     }
@@ -42,7 +48,20 @@ impl Expr {
     pub fn literal(&self) -> Option<&Value<'static>> {
         match self {
             Self::Literal(value) => Some(value),
-            Self::Computed(_) => None,
+            Self::Path(_) | Self::Computed(_) => None,
+        }
+    }
+
+    /// Calls `read` with its value, without copying text and bytes out of the telemetry where it is a path.
+    ///
+    /// # Errors
+    /// [`RunError`] when it has none.
+    #[inline]
+    pub fn with<T>(&self, on: &mut Subject<'_>, read: impl FnOnce(&Value<'_>) -> T) -> Result<T, RunError> {
+        match self {
+            Self::Literal(value) => Ok(read(value)),
+            Self::Path(path) => path.with(on, |raw| read(&raw.into_value())),
+            Self::Computed(convert) => convert.convert(on).map(|value| read(&value)),
         }
     }
 
@@ -50,12 +69,13 @@ impl Expr {
     ///
     /// # Errors
     /// [`RunError`] when it is something else than text or nil.
+    #[inline]
     pub fn with_str<T>(&self, on: &mut Subject<'_>, read: impl FnOnce(Option<&str>) -> T) -> Result<T, RunError> {
-        match self.eval(on)? {
-            Value::Str(text) => Ok(read(Some(&text))),
+        self.with(on, |value| match value {
+            Value::Str(text) => Ok(read(Some(text))),
             Value::Nil => Ok(read(None)),
-            other => Err(RunError::expected("a string", &other)),
-        }
+            other => Err(RunError::expected("a string", other)),
+        })?
     }
 }
 

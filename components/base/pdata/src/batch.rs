@@ -89,6 +89,11 @@ impl Batch {
         &mut self.stake
     }
 
+    /// The ledger's side of the items, and who sent it.
+    pub(crate) fn stake_and_context(&mut self) -> (&mut Stake, &Context) {
+        (&mut self.stake, &self.context)
+    }
+
     /// Replaces the stake and returns the old one.
     pub fn replace_stake(&mut self, stake: Stake) -> Stake {
         std::mem::replace(&mut self.stake, stake)
@@ -104,9 +109,12 @@ impl Batch {
         }
     }
 
-    /// Appends the items of `other`, whose context must [merge](Context::merges_with); the first context stays. Moves no
-    /// bytes.
+    /// Appends the items of `other`, whose context must [merge](Context::merges_with); the first context stays, but for its
+    /// trace when the other's is not the same. Moves no bytes.
     pub fn append(&mut self, other: Self) {
+        if self.context.trace.is_some() && self.context.trace != other.context.trace {
+            Arc::make_mut(&mut self.context).trace = None;
+        }
         self.payload.append(other.payload);
         self.stake.merge(other.stake);
     }

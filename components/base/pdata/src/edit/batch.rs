@@ -100,6 +100,12 @@ impl OpenBatch {
         self.rest.set_context(context);
     }
 
+    /// The telemetry, the ledger's side of the items, and who sent it, all at once.
+    pub fn parts_mut(&mut self) -> (&mut Editor, &mut Stake, &Context) {
+        let (stake, context) = self.rest.stake_and_context();
+        (&mut self.editor, stake, context)
+    }
+
     /// The ledger's side of the items.
     pub fn stake_mut(&mut self) -> &mut Stake {
         self.rest.stake_mut()

@@ -117,6 +117,45 @@ impl Editor {
         Ok(())
     }
 
+    /// Replaces a list of numbers; an empty one leaves nothing. Written packed, as OTLP's lists are.
+    ///
+    /// # Errors
+    /// [`EditError`] when there is no such list of numbers, or a value does not fit it. The list is as it was then.
+    pub fn set_packed<'a>(
+        &mut self,
+        message: Msg,
+        number: u32,
+        values: impl IntoIterator<Item = Scalar<'a>>,
+    ) -> Result<(), EditError> {
+        let field = self.node(message.0).table.field(number).ok_or(EditError::Field)?;
+        if field.label != Label::Repeated || field.kind.wire_type() == LEN {
+            return Err(EditError::Field);
+        }
+        let mut content = Vec::new();
+        for value in values {
+            // Encoded as a field of its own, from which the tag is taken off again.
+            let Some(slot) = self.encode_field(field, value)? else { continue };
+            let tag = usize::from(slot.number > 15) + 1;
+            content.extend_from_slice(self.store.bytes(ARENA, slot.start, slot.len).get(tag..).unwrap_or_default());
+            self.store.arena.truncate(slot.start as usize);
+        }
+        self.room(content.len() + 16)?;
+        self.clear(message, number);
+        if content.is_empty() {
+            return Ok(());
+        }
+        let start = self.store.arena.len();
+        put_len(&mut self.store.arena, number, &content);
+        let len = (self.store.arena.len() - start) as u32;
+        let header = (len as usize - content.len()) as u8;
+        self.push_slot(
+            message.0,
+            Slot { start: start as u32, len, print: 0, number: number as u8, header, state: NEW },
+        );
+        self.touch(message.0);
+        Ok(())
+    }
+
     /// Removes every occurrence of a field; says how many there were.
     pub fn clear(&mut self, message: Msg, number: u32) -> u32 {
         let mut removed = 0;

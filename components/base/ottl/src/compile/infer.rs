@@ -1,0 +1,92 @@
+//! The context of statements that do not tell theirs: the innermost that a path of them names, or one around it where
+//! that lacks a function or symbol.
+
+use crate::context::Context;
+use crate::problem::ParseError;
+use crate::syntax::{Goal, Node, NodeKind, Root, parse};
+
+use super::{Parser, enums};
+
+/// What the texts are whose context is inferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `editor(...) where condition`.
+    Statement,
+    /// Conditions.
+    Condition,
+    /// Value expressions.
+    Value,
+}
+
+/// Which context is taken if several are named, the first first.
+const PRIORITY: [Context; Context::COUNT] = [
+    Context::Log,
+    Context::Exemplar,
+    Context::DataPoint,
+    Context::Metric,
+    Context::SpanEvent,
+    Context::Span,
+    Context::Scope,
+    Context::Resource,
+];
+
+/// A name and where it stands: the text, and the place in it.
+type Named<'t> = (String, &'t str, std::ops::Range<usize>);
+
+impl Parser {
+    /// The context that statements are to be run in, from the prefixes of their paths. `None` if no path names one.
+    ///
+    /// # Errors
+    /// [`ParseError`] of a text that is none of `kind`; when no context has all functions and symbols that are used.
+    pub fn infer(&self, texts: &[&str], kind: Kind) -> Result<Option<Context>, ParseError> {
+        let (mut paths, mut functions, mut symbols) = (Vec::new(), Vec::new(), Vec::new());
+        for text in texts {
+            let goal = if kind == Kind::Statement { Goal::Statement } else { Goal::Expression };
+            let root = parse(text, goal)?;
+            let mut see = |node: &Node| match &node.kind {
+                NodeKind::Path(path) => paths.extend(path.fields.first().map(|(name, _)| name.clone())),
+                NodeKind::Call(call) => functions.push((call.name.clone(), *text, call.name_span.clone())),
+                // A converter given by name is no symbol.
+                NodeKind::Name(name) if !self.functions.contains_key(name.as_str()) => {
+                    symbols.push((name.clone(), *text, node.span.clone()));
+                }
+                _ => {}
+            };
+            match &root {
+                Root::Statement { editor, condition } => {
+                    editor.walk(&mut see);
+                    if let Some(condition) = condition {
+                        condition.walk(&mut see);
+                    }
+                    functions.push((editor.name.clone(), *text, editor.name_span.clone()));
+                }
+                Root::Expression(node) => node.walk(&mut see),
+            }
+        }
+        let named = |context: &Context| paths.iter().any(|path| Context::from_name(path) == Some(*context));
+        let Some(innermost) = PRIORITY.into_iter().find(named) else { return Ok(None) };
+        let lacking = |context: Context| -> Option<ParseError> { self.lacking(context, &functions, &symbols) };
+        let Some(error) = lacking(innermost) else { return Ok(Some(innermost)) };
+        match innermost.chain().skip(1).find(|context| lacking(*context).is_none()) {
+            Some(context) => Ok(Some(context)),
+            None => Err(error),
+        }
+    }
+
+    /// What a context lacks.
+    fn lacking(&self, context: Context, functions: &[Named<'_>], symbols: &[Named<'_>]) -> Option<ParseError> {
+        let resolver = super::resolve::Resolver::new(self, super::Mode::Prefixed(context));
+        for (name, text, span) in functions {
+            if let Err(error) = resolver.function(name, span) {
+                return Some(error.of(text));
+            }
+        }
+        for (name, text, span) in symbols {
+            if enums::number(context, name).is_none() {
+                let message = format!("unknown symbol `{name}` in the context {}", context.as_str());
+                return Some(ParseError::at(span.clone(), message).of(text));
+            }
+        }
+        None
+    }
+}
