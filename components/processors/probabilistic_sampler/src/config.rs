@@ -1,0 +1,106 @@
+//! What the user writes.
+
+use config::{Config, Validator};
+use sampling::PROBABILITY_MIN;
+
+/// How randomness and threshold of an item come about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Config)]
+pub enum Mode {
+    /// By a hash of the trace ID with a seed, in 2^14 steps.
+    #[config(default, alias = "")]
+    HashSeed,
+    /// By the trace ID's own randomness; reduces what earlier stages left to the configured share, whatever theirs was.
+    Equalizing,
+    /// By the trace ID's own randomness; keeps the configured share of what earlier stages left.
+    Proportional,
+}
+
+/// Where log records have their randomness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Config)]
+pub enum AttributeSource {
+    /// In the trace ID, and in `from_attribute` where there is none.
+    #[config(default, rename = "traceID")]
+    TraceId,
+    /// In `from_attribute`.
+    Record,
+}
+
+/// Keeps another share of the log records that it describes. All that is given has to hold.
+#[derive(Clone, Debug, PartialEq, Config)]
+pub struct Rule {
+    /// Severity number from which on records belong to it, 1 to 24; 9 is INFO, 17 ERROR. 0 for any.
+    pub severity_min: i64,
+    /// Severity number up to which records belong to it; 0 for any.
+    pub severity_max: i64,
+    /// Event name; empty for any.
+    pub event_name: String,
+    /// Key of an attribute that records must have; empty for none.
+    pub attribute: String,
+    /// Values, one of which the attribute must have as text; none for any.
+    pub values: Vec<String>,
+    /// Share to keep, in percent.
+    #[config(required)]
+    pub sampling_percentage: f64,
+}
+
+/// Keeps a share of spans or log records.
+#[derive(Clone, Debug, PartialEq, Config)]
+#[config(validate = SamplerConfig::check)]
+pub struct SamplerConfig {
+    /// Share to keep, in percent. 100 and more keep everything, 0 drops everything.
+    pub sampling_percentage: f64,
+    /// How randomness and threshold come about: `hash_seed`, `equalizing` or `proportional`.
+    pub mode: Mode,
+    /// Seed of the hash, for `hash_seed`. Stages with equal seeds keep the same traces.
+    pub hash_seed: u32,
+    /// Whether items whose sampling information is missing or contradicts itself are dropped.
+    #[config(default = true)]
+    pub fail_closed: bool,
+    /// Hexadecimal digits of thresholds, 1 to 14.
+    #[config(default = 4)]
+    pub sampling_precision: i64,
+    /// Logs: where the randomness is, `traceID` or `record`.
+    pub attribute_source: AttributeSource,
+    /// Logs: attribute to take randomness from, where there is no trace ID or `attribute_source` is `record`.
+    pub from_attribute: String,
+    /// Logs: attribute with the share, in percent, at which its record is to be kept.
+    pub sampling_priority: String,
+    /// Logs: shares for some of them; the first rule that fits counts. An addition of weir.
+    pub rules: Vec<Rule>,
+}
+
+impl SamplerConfig {
+    fn check(&self, v: &mut Validator<'_>) {
+        check_percentage(v, "sampling_percentage", self.sampling_percentage);
+        match self.sampling_precision {
+            0 => v.error("sampling_precision", "invalid sampling precision: 0"),
+            1..=14 => {}
+            other => v.error("sampling_precision", format!("sampling precision must be 1 to 14, got {other}")),
+        }
+        for (index, rule) in self.rules.iter().enumerate() {
+            let at = |field: &str| format!("rules::{index}::{field}");
+            check_percentage(v, &at("sampling_percentage"), rule.sampling_percentage);
+            for (field, severity) in [("severity_min", rule.severity_min), ("severity_max", rule.severity_max)] {
+                if !(0..=24).contains(&severity) {
+                    v.error(&at(field), format!("`{field}` must be 1 to 24, or 0 for any, got {severity}"));
+                }
+            }
+            if rule.severity_max != 0 && rule.severity_max < rule.severity_min {
+                v.error(&at("severity_max"), "`severity_max` is below `severity_min`, so no record can fit");
+            }
+            if rule.attribute.is_empty() && !rule.values.is_empty() {
+                v.error(&at("values"), "`values` needs `attribute`, the key whose value it is");
+            }
+        }
+    }
+}
+
+fn check_percentage(v: &mut Validator<'_>, field: &str, percentage: f64) {
+    if !percentage.is_finite() {
+        v.error(field, format!("sampling rate is invalid: {percentage}%"));
+    } else if percentage < 0.0 {
+        v.error(field, format!("sampling rate is negative: {percentage}%"));
+    } else if percentage > 0.0 && percentage / 100.0 < PROBABILITY_MIN {
+        v.error(field, format!("sampling rate is too small: {percentage}%"));
+    }
+}

@@ -1,0 +1,112 @@
+//! The processor: decides about every item of a batch, removes what is dropped, marks what is kept.
+
+use component::telemetry::Metric;
+use component::{Accepted, Component, Counter, DeliveryError, Edit, Level as Detail, Settings};
+use pdata::Outcome;
+use pdata::Signal;
+use pdata::edit::{EditError, Level, OpenBatch};
+use pdata::view::LogRecordView;
+
+use crate::config::{Rule, SamplerConfig};
+use crate::decision::{Decider, Decision, Policy};
+use crate::items::{self, LogKeys};
+
+/// Why items that were not kept leave the books.
+pub const REASON: &str = "not_sampled";
+
+const TRACES: Metric = Metric {
+    name: "otelcol_processor_probabilistic_sampler_count_traces_sampled",
+    help: "Spans by decision, and where their randomness came from.",
+    unit: "{spans}",
+    level: Detail::Normal,
+};
+const LOGS: Metric = Metric {
+    name: "otelcol_processor_probabilistic_sampler_count_logs_sampled",
+    help: "Log records by decision, and where their randomness came from.",
+    unit: "{records}",
+    level: Detail::Normal,
+};
+
+/// Keeps a share of spans or log records.
+pub struct Sampler {
+    decider: Decider,
+    rules: Vec<(Rule, Decider)>,
+    keys: LogKeys,
+    /// Dropped and kept, by policy.
+    counters: [[Counter; 2]; Policy::ALL.len()],
+}
+
+impl std::fmt::Debug for Sampler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sampler").field("decider", &self.decider).finish_non_exhaustive()
+    }
+}
+
+impl Sampler {
+    /// A sampler for a pipeline of that signal.
+    #[must_use]
+    pub fn new(settings: &Settings, config: &SamplerConfig, signal: Signal) -> Self {
+        let metric = if signal == Signal::Logs { LOGS } else { TRACES };
+        let counters = Policy::ALL.map(|policy| {
+            ["false", "true"].map(|sampled| {
+                let labels = [("policy", policy.label(&config.from_attribute)), ("sampled", sampled)];
+                settings.telemetry.counter(metric, &labels)
+            })
+        });
+        let with = |rule: &Rule| (rule.clone(), Decider::new(config, rule.sampling_percentage));
+        Self {
+            decider: Decider::new(config, config.sampling_percentage),
+            rules: if signal == Signal::Logs { config.rules.iter().map(with).collect() } else { Vec::new() },
+            keys: LogKeys {
+                from_attribute: config.from_attribute.clone(),
+                sampling_priority: config.sampling_priority.clone(),
+                precision: u32::try_from(config.sampling_precision).unwrap_or(4),
+            },
+            counters,
+        }
+    }
+
+    fn decide_log(&self, record: &[u8], hashed: &mut Vec<u8>) -> Decision {
+        let rule = self.rules.iter().find(|(rule, _)| items::fits(rule, LogRecordView::new(record)));
+        let decider = rule.map_or(&self.decider, |(_, decider)| decider);
+        decider.decide(&items::log(record, &self.keys, hashed))
+    }
+}
+
+impl Component for Sampler {}
+
+impl Edit for Sampler {
+    fn edit(&self, batch: &mut OpenBatch) -> Result<Accepted, DeliveryError> {
+        let is_logs = batch.editor().signal() == Signal::Logs;
+        let mut counts = [[0_u64; 2]; Policy::ALL.len()];
+        let (mut text, mut hashed) = (String::new(), Vec::new());
+        let outcome = batch.retain(Level::Items, Outcome::Dropped(REASON), |editor, _, place| {
+            let item = editor.bytes(place.at());
+            let decision =
+                if is_logs { self.decide_log(item, &mut hashed) } else { self.decider.decide(&items::span(item)) };
+            let by_policy = Policy::ALL.iter().zip(&mut counts).find(|(policy, _)| **policy == decision.policy);
+            if let Some((_, [dropped, kept])) = by_policy {
+                *if decision.is_kept { kept } else { dropped } += 1;
+            }
+            if let (true, Some(carried)) = (decision.is_kept, &decision.carries)
+                && let Some(item) = editor.open(place.at())
+            {
+                if is_logs {
+                    items::write_log(editor, item, carried)?;
+                } else {
+                    items::write_span(editor, item, carried, &mut text)?;
+                }
+            }
+            Ok::<_, EditError>(decision.is_kept)
+        });
+        for (counters, counts) in self.counters.iter().zip(counts) {
+            for (counter, count) in counters.iter().zip(counts).filter(|(_, count)| *count > 0) {
+                counter.add(count);
+            }
+        }
+        match outcome {
+            Ok(_) => Ok(Accepted::all()),
+            Err(error) => Err(DeliveryError::permanent(format!("cannot write sampling information: {error}"))),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The configuration as users write it.
+
+use processor_probabilistic_sampler::config::{AttributeSource, Mode, SamplerConfig};
+
+#[test]
+fn defaults_and_every_key() {
+    let (config, _) = config::decode_str::<SamplerConfig>("{}").unwrap();
+    assert_eq!((config.mode, config.fail_closed, config.sampling_precision), (Mode::HashSeed, true, 4));
+    assert_eq!(config.attribute_source, AttributeSource::TraceId);
+    let yaml = "{sampling_percentage: 15.3, mode: proportional, hash_seed: 22, fail_closed: false, sampling_precision: 14,
+        attribute_source: record, from_attribute: a, sampling_priority: p, rules: [{severity_min: 9, sampling_percentage: 1}]}";
+    let (config, warnings) = config::decode_str::<SamplerConfig>(yaml).unwrap();
+    assert!(warnings.is_empty());
+    assert_eq!((config.mode, config.hash_seed, config.sampling_precision), (Mode::Proportional, 22, 14));
+    assert_eq!((config.from_attribute.as_str(), config.sampling_priority.as_str()), ("a", "p"));
+    assert_eq!(config::decode_str::<SamplerConfig>("{mode: \"\"}").unwrap().0.mode, Mode::HashSeed);
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    for (yaml, message) in [
+        ("{sampling_percentage: -1}", "sampling rate is negative: -1%"),
+        ("{sampling_percentage: 1e-30}", "sampling rate is too small"),
+        ("{sampling_percentage: .nan}", "sampling rate is invalid"),
+        ("{sampling_precision: 0}", "invalid sampling precision: 0"),
+        ("{sampling_precision: 15}", "sampling precision must be 1 to 14, got 15"),
+        ("{mode: random}", "mode"),
+        ("{attribute_source: span}", "attribute_source"),
+        ("{rules: [{severity_min: 9}]}", "sampling_percentage"),
+        ("{rules: [{severity_min: 30, sampling_percentage: 1}]}", "`severity_min` must be 1 to 24"),
+        ("{rules: [{severity_min: 9, severity_max: 5, sampling_percentage: 1}]}", "no record can fit"),
+        ("{rules: [{values: [a], sampling_percentage: 1}]}", "`values` needs `attribute`"),
+    ] {
+        let errors = config::decode_str::<SamplerConfig>(yaml).unwrap_err().to_string();
+        assert!(errors.contains(message), "{yaml}: {errors}");
+    }
+}
+
+#[test]
+fn the_readme_has_the_current_options() {
+    testkit::readme::options_are_current(env!("CARGO_MANIFEST_DIR"), &processor_probabilistic_sampler::factory())
+        .unwrap();
+}
