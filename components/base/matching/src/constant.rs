@@ -2,7 +2,11 @@
 
 use config::{Node, Value as Yaml};
 use pdata::edit::{EditError, Value, ValueBuf};
+use pdata::validate::DEPTH_MAX;
 use pdata::view::ValueView;
+
+/// The deepest attributes are those of data points: request, resource, scope, metric, data, point, pair.
+const ATTRIBUTE_DEPTH: u32 = 7;
 
 /// A value of the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,20 +63,33 @@ impl Constant {
         }
     }
 
-    /// It as a value that can be written.
+    /// It as a value that can be written to an attribute of any item.
     ///
     /// # Errors
-    /// [`EditError::Depth`] when it nests too deeply for OTLP.
+    /// [`EditError::Depth`] when it nests too deeply for that.
     pub fn to_buf(&self) -> Result<ValueBuf, EditError> {
+        if self.depth() > DEPTH_MAX - ATTRIBUTE_DEPTH { Err(EditError::Depth) } else { self.encode() }
+    }
+
+    /// How many messages deep it nests, itself included.
+    fn depth(&self) -> u32 {
+        match self {
+            Self::List(items) => 2 + items.iter().map(Self::depth).max().unwrap_or(0),
+            Self::Map(entries) => 3 + entries.iter().map(|(_, value)| value.depth()).max().unwrap_or(0),
+            _ => 1,
+        }
+    }
+
+    fn encode(&self) -> Result<ValueBuf, EditError> {
         Ok(match self {
             Self::Empty => Value::Empty.into(),
             Self::Str(text) => Value::Str(text).into(),
             Self::Bool(truth) => Value::Bool(*truth).into(),
             Self::Int(int) => Value::Int(*int).into(),
             Self::Double(double) => Value::Double(*double).into(),
-            Self::List(items) => ValueBuf::list(items.iter().map(Self::to_buf).collect::<Result<Vec<_>, _>>()?)?,
+            Self::List(items) => ValueBuf::list(items.iter().map(Self::encode).collect::<Result<Vec<_>, _>>()?)?,
             Self::Map(entries) => {
-                let pairs = entries.iter().map(|(key, value)| Ok((&**key, value.to_buf()?)));
+                let pairs = entries.iter().map(|(key, value)| Ok((&**key, value.encode()?)));
                 ValueBuf::map(pairs.collect::<Result<Vec<_>, EditError>>()?)?
             }
         })
@@ -131,7 +148,9 @@ mod tests {
 
     #[test]
     fn too_deep_a_value_cannot_be_written() {
-        let deep = format!("{}1{}", "[".repeat(90), "]".repeat(90));
-        assert_eq!(constant(&deep).to_buf(), Err(EditError::Depth));
+        let nested = |times: usize| constant(&format!("{}1{}", "[".repeat(times), "]".repeat(times))).to_buf();
+        let most = (DEPTH_MAX - ATTRIBUTE_DEPTH - 1) as usize / 2;
+        assert!(nested(most).is_ok());
+        assert_eq!(nested(most + 1), Err(EditError::Depth));
     }
 }
