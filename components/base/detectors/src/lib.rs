@@ -7,10 +7,24 @@
 //! Deliberately absent: I/O, configuration, telemetry, replacing text, personal names (no pattern tells them from other
 //! words; see README.md).
 
+mod bytes;
+mod card;
+mod email;
+mod iban;
+mod ip;
 mod kind;
+mod merge;
 mod options;
+mod pass;
+mod phone;
 pub mod render;
 mod scanner;
+mod secret;
+mod sql;
+mod ssn;
+mod token;
+mod unescape;
+mod url;
 
 pub use kind::{Kind, Kinds};
 pub use options::{Finding, Hint, Options, OptionsError, Place, QUERY_PARAMETER_BYTES_MAX, QUERY_PARAMETERS};

@@ -1,11 +1,17 @@
-//! The scanner.
+//! The scanner: what is asked for, ready for use, and the order of looks at a text.
 
-use crate::{Finding, Options, OptionsError, Place, QUERY_PARAMETER_BYTES_MAX};
+use crate::merge::merge;
+use crate::pass::Pass;
+use crate::unescape::{Unescaped, escape};
+use crate::url::Names;
+use crate::{Finding, Hint, Kind, Kinds, Options, OptionsError, Place, QUERY_PARAMETER_BYTES_MAX, secret, sql};
 
 /// Finds what [`Options`] name. Made once; scanning needs no lock and shares nothing.
 #[derive(Debug)]
 pub struct Scanner {
-    options: Options,
+    pub(crate) kinds: Kinds,
+    pub(crate) skip_private_ips: bool,
+    pub(crate) names: Names,
 }
 
 impl Scanner {
@@ -20,21 +26,68 @@ impl Scanner {
             if bytes == 0 || bytes > QUERY_PARAMETER_BYTES_MAX {
                 return Err(OptionsError::ParameterLength { name: name.clone(), bytes });
             }
-            if let Some(separator) =
-                name.chars().find(|c| matches!(c, '&' | ';' | '#' | '?' | '=') || c.is_whitespace())
-            {
+            let separator = |c: &char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '-' | '.' | '~' | '$' | ':');
+            if let Some(separator) = name.chars().find(separator) {
                 return Err(OptionsError::ParameterSeparator { name: name.clone(), separator });
             }
         }
-        Ok(Self { options: options.clone() })
+        Ok(Self {
+            kinds: options.kinds,
+            skip_private_ips: options.skip_private_ips,
+            names: Names::new(&options.query_parameters),
+        })
     }
 
     /// Puts into `out` (emptied first) what is found in `text`: sorted by start, none overlapping, each with at least
     /// one byte. Where findings overlap they become one that covers all of them, of the kind that starts first, then is
-    /// longer, then stands first in [`Kind::ALL`](crate::Kind::ALL). `text` is normally UTF-8; findings of other bytes
-    /// are as good, and ranges in UTF-8 text lie on character boundaries. Time is linear in the length of the text.
+    /// longer, then stands first in [`Kind::ALL`]. `text` is normally UTF-8; findings in other bytes are as good, and
+    /// ranges in UTF-8 text lie on character boundaries. Time is linear in the length of the text; memory is taken only
+    /// for percent-escapes and the parentheses of SQL.
     pub fn scan(&self, text: &[u8], place: Place<'_>, out: &mut Vec<Finding>) {
         out.clear();
-        let _ = (text, place, &self.options);
+        let statement = place.hint == Hint::Sql;
+        if self.kinds.contains(Kind::SqlLiteral) && (statement || place.hint == Hint::Text && sql::is_statement(text)) {
+            sql::literals(text, out);
+        }
+        self.of_key(text, place.key, out);
+        let escaped = Pass::new(self, text, place, out).run();
+        if let Some(first) = escaped {
+            self.unescaped(text, first, place, out);
+        }
+        merge(out);
+    }
+
+    /// What the key alone says of a whole value.
+    fn of_key(&self, text: &[u8], key: &[u8], out: &mut Vec<Finding>) {
+        let (kind, range) = match secret::name_says(key, key.len()) {
+            Some(secret::Says::Secret) => (Kind::SecretAssignment, secret::whole(text)),
+            Some(secret::Says::Phone) => (Kind::Phone, secret::phone(text, 0)),
+            None => return,
+        };
+        if let Some((start, end)) = range.filter(|_| self.kinds.contains(kind)) {
+            out.push(Finding { kind, start, end });
+        }
+    }
+
+    /// The second look, at the parts with percent-escapes, the first of which is at `first`.
+    fn unescaped(&self, text: &[u8], first: usize, place: Place<'_>, out: &mut Vec<Finding>) {
+        let mut part = Unescaped::default();
+        let mut inner = Vec::new();
+        let (mut percent, mut not_before) = (Some(first), 0);
+        while let Some(at) = percent {
+            let end = part.read(text, at, not_before);
+            inner.clear();
+            let from_start = at == first && place.hint == Hint::Url;
+            let hint = if from_start { Hint::Url } else { Hint::Text };
+            // Escapes that are left after two unescaping rounds in one are not undone a third time.
+            let _left = Pass::new(self, &part.text, Place { hint, ..place }, &mut inner).run();
+            out.extend(inner.iter().map(|finding| {
+                let (start, end) = part.origin(finding.start, finding.end);
+                Finding { kind: finding.kind, start, end }
+            }));
+            not_before = end;
+            let rest = text.get(end..).unwrap_or_default();
+            percent = memchr::memchr_iter(b'%', rest).map(|found| end + found).find(|&at| escape(text, at).is_some());
+        }
     }
 }

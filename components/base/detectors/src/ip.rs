@@ -1,0 +1,190 @@
+//! IPv4 and IPv6 addresses.
+//!
+//! IPv4: four numbers up to 255 without leading zeros, no further number joined by a point, not in a place where versions
+//! stand (`v1.2.3.4`, `version 1.2.3.4`, `Chrome/120.0.0.0`, `lib-1.2.3.4.jar`). IPv6: the longest run of hexadecimal
+//! digits and colons, with a dotted tail if there is one, that has `::` or all its groups and at least one digit; times of
+//! day, MAC addresses and eight-byte hardware ids are none, nor are paths such as `f64::consts`.
+
+use crate::bytes::{at, before, digits_end, is_alnum};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A run of numbers joined by points.
+pub(crate) struct Dotted {
+    /// The byte after the last number.
+    pub(crate) end: usize,
+    /// The address, if it is one by form.
+    pub(crate) address: Option<Ipv4Addr>,
+    /// Whether it has the lengths 3, 2 and 4.
+    pub(crate) like_ssn: bool,
+}
+
+/// The run of numbers that starts at `start`, whose first number ends at `first_end`.
+pub(crate) fn dotted(text: &[u8], start: usize, first_end: usize) -> Dotted {
+    let (mut from, mut end) = (start, first_end);
+    let (mut bits, mut count, mut plain) = (0u32, 0usize, true);
+    let mut like_ssn = true;
+    loop {
+        let length = end - from;
+        like_ssn &= matches!((count, length), (0, 3) | (1, 2) | (2, 4));
+        plain &= length <= 3 && (length == 1 || at(text, from) != b'0');
+        if plain {
+            let part = crate::bytes::number(text.get(from..end).unwrap_or_default());
+            plain = part < 256 && count < 4;
+            bits = bits << 8 | part & 0xff;
+        }
+        count += 1;
+        if at(text, end) != b'.' || !at(text, end + 1).is_ascii_digit() {
+            break;
+        }
+        from = end + 1;
+        end = digits_end(text, from);
+    }
+    let alone = !is_alnum(at(text, end));
+    let address = (plain && count == 4 && alone).then(|| Ipv4Addr::from_bits(bits));
+    Dotted { end, address, like_ssn: like_ssn && count == 3 && alone }
+}
+
+/// Whether numbers joined by points over this range stand where versions do.
+pub(crate) fn is_version(text: &[u8], start: usize, end: usize) -> bool {
+    let word_back = |from: usize| {
+        let mut word = from;
+        while from - word < 32
+            && (before(text, word, 1).is_ascii_alphanumeric() || matches!(before(text, word, 1), b'_' | b'-'))
+        {
+            word -= 1;
+        }
+        word
+    };
+    match before(text, start, 1) {
+        // `Chrome/120.0.0.0`: a product's name has a capital; with a port behind it is `Host/10.1.2.3:80`.
+        b'/' => {
+            let word = word_back(start - 1);
+            let product = at(text, word).is_ascii_uppercase() && !matches!(before(text, word, 1), b'/' | b'.' | b':');
+            word < start - 1 && product && !(at(text, end) == b':' && at(text, end + 1).is_ascii_digit())
+        }
+        // `guava-31.1.0.2.jar`
+        b'-' | b'_' => {
+            before(text, start, 2).is_ascii_alphabetic()
+                && matches!(at(text, end), b'.' | b'-')
+                && at(text, end + 1).is_ascii_alphabetic()
+        }
+        _ => {
+            let mut word_end = start;
+            while start - word_end < 4 && matches!(before(text, word_end, 1), b' ' | b'=' | b':' | b'"' | b'\'' | b'.')
+            {
+                word_end -= 1;
+            }
+            let mut word = word_end;
+            while word_end - word < 12 && before(text, word, 1).is_ascii_alphabetic() {
+                word -= 1;
+            }
+            let names: [&[u8]; 7] = [b"v", b"ver", b"version", b"versions", b"release", b"revision", b"build"];
+            let word = text.get(word..word_end).unwrap_or_default();
+            names.iter().any(|name| word.eq_ignore_ascii_case(name) || ends_with_hump(word, name))
+        }
+    }
+}
+
+/// Whether `word` ends with `name` as a hump of camel case (`appVersion`).
+fn ends_with_hump(word: &[u8], name: &[u8]) -> bool {
+    name.len() > 2
+        && word.len() > name.len()
+        && word.split_at_checked(word.len() - name.len()).is_some_and(|(_, tail)| {
+            tail.eq_ignore_ascii_case(name)
+                && at(tail, 0).is_ascii_uppercase()
+                && tail.iter().skip(1).all(u8::is_ascii_lowercase)
+        })
+}
+
+/// Longest text of an IPv6 address.
+const V6_BYTES_MAX: usize = 45;
+
+/// A run of hexadecimal digits and colons around the colon at `colon`, none before it: its end, and the range and value
+/// of the address in it.
+pub(crate) fn v6(text: &[u8], colon: usize) -> (usize, Option<(usize, usize, Ipv6Addr)>) {
+    let hex = |byte: u8| byte.is_ascii_hexdigit();
+    let mut start = colon;
+    while colon - start < 5 && hex(before(text, start, 1)) {
+        start -= 1;
+    }
+    let run_end = crate::bytes::run_end(text, colon, |byte| hex(byte) || byte == b':');
+    if run_end - start > V6_BYTES_MAX + 6 {
+        return (run_end, None);
+    }
+    // A word that ends in letters like these (`id:2001:db8::1`) is not part of the address.
+    let touched = matches!(before(text, start, 1), byte if is_alnum(byte) || byte == b'_');
+    if touched {
+        if at(text, colon + 1) == b':' {
+            return (run_end, None);
+        }
+        start = colon + 1;
+    }
+    let mut end = run_end;
+    if at(text, end) == b'.' && at(text, end + 1).is_ascii_digit() {
+        // A dotted tail: the run ends within its first number.
+        let first_end = end;
+        let mut from = end;
+        while from > start && before(text, from, 1).is_ascii_digit() {
+            from -= 1;
+        }
+        let tail = dotted(text, from, first_end);
+        if from > start && before(text, from, 1) == b':' && tail.address.is_some() {
+            end = tail.end;
+        }
+    } else if is_alnum(at(text, end)) || at(text, end) == b'_' {
+        // The last group belongs to a word: `fe80::1:eth`, `f64::consts`.
+        while end > start && before(text, end, 1) != b':' {
+            end -= 1;
+        }
+        if before(text, end, 2) == b':' {
+            return (run_end, None);
+        }
+    }
+    if before(text, end, 1) == b':' && before(text, end, 2) != b':' {
+        end -= 1;
+    }
+    let Some(found) = text.get(start..end.max(start)) else { return (run_end, None) };
+    (run_end.max(end), parse_v6(found).map(|address| (start, end, address)))
+}
+
+fn parse_v6(found: &[u8]) -> Option<Ipv6Addr> {
+    if found.len() < 3 || found.len() > V6_BYTES_MAX || !found.iter().any(u8::is_ascii_digit) {
+        return None;
+    }
+    let compressed = found.windows(2).any(|pair| pair == b"::");
+    let pairs_only = !compressed && found.split(|&byte| byte == b':').all(|group| group.len() == 2);
+    if pairs_only || found.iter().filter(|&&byte| byte == b':').count() < if compressed { 2 } else { 6 } {
+        return None;
+    }
+    std::str::from_utf8(found).ok()?.parse().ok()
+}
+
+/// Whether an address names no one on the Internet: private, shared, loopback, link-local, multicast, unspecified,
+/// broadcast, documentation.
+pub(crate) fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_broadcast()
+                || v4.is_documentation()
+                || v4.is_multicast()
+                || a == 0
+                || (a == 100 && b & 0xc0 == 64)
+        }
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => is_private(IpAddr::V4(v4)),
+            None => {
+                let [a, b, ..] = v6.segments();
+                v6.is_loopback()
+                    || v6.is_unspecified()
+                    || v6.is_multicast()
+                    || a & 0xfe00 == 0xfc00
+                    || a & 0xffc0 == 0xfe80
+                    || (a == 0x2001 && b == 0xdb8)
+            }
+        },
+    }
+}

@@ -1,0 +1,89 @@
+//! Percent-escapes: a second look at the parts of a text that have them, with the escapes undone.
+//!
+//! A part is what stands between spaces and control bytes. `%25` in front of an escape is part of it, however often
+//! repeated, so that what was escaped twice is seen too. Ranges found in the undone part lead back to the bytes of the
+//! escapes they came from.
+
+use crate::bytes::at;
+
+/// The byte that two hexadecimal digits stand for.
+pub(crate) fn byte(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    Some((digit(high)? << 4 | digit(low)?) as u8)
+}
+
+/// A part of a text without its escapes.
+#[derive(Debug, Default)]
+pub(crate) struct Unescaped {
+    /// The bytes.
+    pub(crate) text: Vec<u8>,
+    start: usize,
+    /// For each escape: the place of its byte, and how many bytes more the original has up to its end.
+    escapes: Vec<(usize, usize)>,
+}
+
+impl Unescaped {
+    /// Undoes the escapes of the part around the one at `percent`; returns the part's end.
+    pub(crate) fn read(&mut self, text: &[u8], percent: usize, not_before: usize) -> usize {
+        self.text.clear();
+        self.escapes.clear();
+        let inside = |byte: u8| byte > b' ';
+        let known = text.get(not_before..percent).unwrap_or_default();
+        self.start = not_before + known.iter().rposition(|&byte| !inside(byte)).map_or(0, |last| last + 1);
+        let end = crate::bytes::run_end(text, percent, inside);
+        let mut from = self.start;
+        while from < end {
+            let byte = at(text, from);
+            let escape = if byte == b'%' { escape(text, from) } else { None };
+            match escape {
+                Some((byte, to)) => {
+                    let more = self.escapes.last().map_or(0, |&(_, more)| more) + to - from - 1;
+                    self.escapes.push((self.text.len(), more));
+                    self.text.push(byte);
+                    from = to;
+                }
+                None => {
+                    self.text.push(byte);
+                    from += 1;
+                }
+            }
+        }
+        end
+    }
+
+    /// The range in the original text of a range in the undone part.
+    pub(crate) fn origin(&self, start: usize, end: usize) -> (usize, usize) {
+        let more_before = |place: usize| {
+            let count = self.escapes.partition_point(|&(escape, _)| escape < place);
+            count.checked_sub(1).and_then(|last| self.escapes.get(last)).map_or(0, |&(_, more)| more)
+        };
+        (self.start + start + more_before(start), self.start + end + more_before(end))
+    }
+}
+
+/// The byte and the end of the escape at `percent`.
+pub(crate) fn escape(text: &[u8], percent: usize) -> Option<(u8, usize)> {
+    let mut from = percent + 1;
+    while text.get(from..from + 2) == Some(b"25") && byte(at(text, from + 2), at(text, from + 3)).is_some() {
+        from += 2;
+    }
+    byte(at(text, from), at(text, from + 1)).map(|byte| (byte, from + 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_lead_back_to_escapes() {
+        let text = b"GET /a?q=%6Aane%2540x.org&z=100% HTTP";
+        let mut part = Unescaped::default();
+        let end = part.read(text, 9, 4);
+        assert_eq!(text.get(end..), Some(&b" HTTP"[..]));
+        assert_eq!(part.text, b"/a?q=jane@x.org&z=100%");
+        let (start, end) = part.origin(5, 15);
+        assert_eq!(text.get(start..end), Some(&b"%6Aane%2540x.org"[..]));
+        let (start, end) = part.origin(6, 9);
+        assert_eq!(text.get(start..end), Some(&b"ane"[..]));
+    }
+}
