@@ -1,0 +1,12 @@
+//! OTTL as it stands in a configuration: what to do about errors ([`ErrorMode`]), lists of texts and groups ([`Entry`]),
+//! and errors of the language at their place in the YAML ([`report`], [`place`]).
+//!
+//! Deliberately absent: the language (`ottl`), and what a component does with what it compiles.
+
+mod entry;
+mod mode;
+mod place;
+
+pub use entry::{Entry, Groups};
+pub use mode::{ErrorMode, Failures};
+pub use place::{place, report};
