@@ -1,4 +1,5 @@
-//! Extensions in the way of requests: the whole program with its real components, over loopback.
+//! Extensions in the way of requests, over loopback, and what validation says of components that cannot be built: the whole
+//! program with its real components.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test helpers")]
 
 mod wire;
@@ -76,6 +77,16 @@ fn problems(yaml: &str) -> Vec<String> {
             errors.sorted().into_iter().map(|error| format!("{}: {}", error.origin.line, error.headline())).collect()
         }
     }
+}
+
+#[test]
+fn a_mistake_is_told_once_however_many_pipelines_meet_it() {
+    let yaml = "receivers: {nop: }\nexporters:\n  otlp_grpc: {endpoint: 'localhost:1', tls: {ca_file: /nowhere.pem}}\n\
+                service: {pipelines: {logs: {receivers: [nop], exporters: [otlp_grpc]}, traces: {receivers: [nop], \
+                exporters: [otlp_grpc]}}}\n";
+    let problems = problems(yaml);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].starts_with("3: exporters::otlp_grpc::tls::ca_file: cannot read CA"), "{problems:?}");
 }
 
 #[test]

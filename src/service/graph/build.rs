@@ -6,8 +6,8 @@ use std::sync::Arc;
 use component::factory::{ConnectorOutputs, Create, Outputs, Shared};
 use component::fanout::BRANCHES_MAX;
 use component::{
-    BuildError, ComponentId, Consumer, Edge, ExtensionRef, Factory, Fanout, Host, Kind, Process, Processor, Row, Settings, Stage,
-    Telemetry,
+    BuildError, ComponentId, Consumer, Edge, ExtensionRef, Factory, Fanout, Host, Kind, Process, Processor, Row,
+    Settings, Stage, Telemetry,
 };
 use config::{ConfigError, Errors, Node as ConfigNode, codes};
 use pdata::{Gate, Signal};
@@ -35,6 +35,8 @@ struct Builder<'a> {
     /// Limiters at the start of each pipeline.
     gates: BTreeMap<PipelineId, Vec<Arc<Gate>>>,
     errors: Errors,
+    /// Paths and messages of the errors of components.
+    reported: BTreeSet<(String, String)>,
 }
 
 impl Graph {
@@ -53,8 +55,8 @@ impl Graph {
             spans: Arc::clone(&old.spans),
             ..Self::default()
         };
-        let mut builder =
-            Builder { plan, root, catalog, host, old, new, gates: BTreeMap::new(), errors: Errors::new() };
+        let (gates, errors, reported) = (BTreeMap::new(), Errors::new(), BTreeSet::new());
+        let mut builder = Builder { plan, root, catalog, host, old, new, gates, errors, reported };
         for extension in &plan.extensions {
             builder.extension(&extension.id);
         }
@@ -163,7 +165,10 @@ impl<'a> Builder<'a> {
                 Some(child)
             });
         }
-        self.errors.push(ConfigError::new(codes::INVALID_VALUE, error.message.clone()).at(origin).in_path(path));
+        // Once, whatever the number of pipelines and signals it is built for.
+        if self.reported.insert((path.clone(), error.message.clone())) {
+            self.errors.push(ConfigError::new(codes::INVALID_VALUE, error.message.clone()).at(origin).in_path(path));
+        }
     }
 
     fn edge(&mut self, name: String, target: Arc<dyn Consumer>, gates: Vec<Arc<Gate>>) -> Edge {
