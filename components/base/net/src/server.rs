@@ -1,17 +1,19 @@
 //! Servers: listening, connections with limits, unary gRPC, HTTP.
 //!
 //! Reading order: [`config`], [`limits`], [`listen`] (sockets), `stream` (what a connection reads and writes), `sniff`
-//! (which protocol a peer speaks), `connection` (its life), `accept` (the loop), [`grpc`], [`http`].
+//! (which protocol a peer speaks), `connection` (its life), `accept` (the loop), `entrance` (the start), [`grpc`],
+//! [`http`].
 
 mod accept;
 mod body;
 pub mod config;
 mod connection;
+mod entrance;
 pub mod grpc;
 pub mod http;
 pub mod limits;
 pub mod listen;
-mod metrics;
+pub(crate) mod metrics;
 mod request;
 mod sniff;
 mod stream;
@@ -19,7 +21,7 @@ mod stream;
 use component::{ComponentId, Telemetry};
 
 pub use config::{GrpcServerConfig, HttpServerConfig};
-pub use grpc::{GrpcServer, GrpcStatus, Invalid, UnaryHandler};
+pub use grpc::{GrpcServer, GrpcStatus, Invalid, Messages, UnaryHandler};
 pub use http::{HttpHandler, HttpResponse, HttpServer, Refusal, RequestHead, Route};
 pub use request::RequestInfo;
 

@@ -1,4 +1,4 @@
-//! Unary gRPC on hyper's HTTP/2: raw bytes in and out.
+//! Unary gRPC on hyper's HTTP/2: raw bytes in and out; and methods that answer one request with a stream of messages.
 //!
 //! A message's length prefix tells its size, so it is admitted before its body is read, and read into one buffer of that
 //! size. Refusals are answered without reading the rest. A handler's work runs to its end, whatever the client does.
@@ -14,14 +14,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant as StdInstant};
 
 use bytes::Bytes;
-use component::{BoxFuture, Code, Deadline, Host, ServerAuth, StartError};
+use component::{BoxFuture, Code, Deadline, Host, StartError};
 use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use pdata::{Charge, Overloaded};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::grpc::{parse_timeout, request_encoding};
@@ -29,13 +29,12 @@ use crate::server::accept::{Running as Accepting, Speaker};
 use crate::server::body::BodyReader;
 use crate::server::config::{GrpcServerConfig, KeepaliveParametersConfig};
 use crate::server::connection::{Activity, Bounds, End, Running, Stop, drive};
-use crate::server::listen::Listener;
+use crate::server::entrance::{Entrance, Guards};
 use crate::server::metrics::ServerMetrics;
-use crate::server::request::{Credentials, Middlewares, authenticate, metadata, run_to_end, server_auth, trace};
+use crate::server::request::{Credentials, authenticate, metadata, run_to_end, trace};
 use crate::server::sniff::Protocol;
 use crate::server::stream::Stream;
 use crate::server::{RequestInfo, ServerSettings, limits};
-use crate::tls::ServerTls;
 
 use answer::GrpcBody;
 
@@ -67,6 +66,22 @@ pub trait UnaryHandler: Send + Sync + 'static {
         charge: Charge,
         request: RequestInfo,
     ) -> BoxFuture<'static, Result<Bytes, GrpcStatus>>;
+
+    /// The answer of a method that streams; `None` (the default) for those that [`UnaryHandler::call`] answers. The stream
+    /// ends with the sender, or with a status. It must end by itself when the server is about to be shut down, and when the
+    /// receiver is gone.
+    fn stream(&self, method: usize, body: &[u8]) -> Option<Result<Messages, GrpcStatus>> {
+        let _ = (method, body);
+        None
+    }
+}
+
+/// Messages of a streaming method, and the status that ends it unless it is `OK`.
+pub type Messages = mpsc::Receiver<Result<Bytes, GrpcStatus>>;
+
+enum Answer {
+    Message(Bytes),
+    Stream(Messages),
 }
 
 /// What is wrong with a request that is answered below its method.
@@ -127,19 +142,17 @@ impl GrpcServer {
         settings: ServerSettings,
         handler: Arc<dyn UnaryHandler>,
     ) -> Result<Self, StartError> {
-        let middlewares = Middlewares::of(&config.middlewares, host, &settings)?;
-        let auth = server_auth(config.auth.get().map(|auth| &auth.authenticator), host, &settings)?;
-        let tls = match config.tls.get() {
-            Some(tls) => Some(
-                ServerTls::new(tls, &[b"h2"])
-                    .map_err(|error| StartError::new(&settings.id, format!("use `tls::{}`", error.key), error))?,
-            ),
-            None => None,
+        let entrance = Entrance {
+            endpoint: &config.endpoint,
+            transport: config.transport,
+            tls: &config.tls,
+            authenticator: config.auth.get().map(|auth| &auth.authenticator),
+            middlewares: &config.middlewares,
+            alpn: &[b"h2"],
+            name: "grpc",
         };
-        let listener = Listener::open(&config.endpoint, config.transport, host, &settings).await?;
-        let metrics = Arc::new(ServerMetrics::new(&settings.telemetry, "grpc"));
-        let service = Arc::new(Service::new(config, host, handler, (auth, middlewares), Arc::clone(&metrics)));
-        Ok(Self(Accepting::start(listener, tls, service, metrics, limits::CONNECTIONS_MAX)))
+        let service = |guards, metrics| Service::new(config, host, handler, guards, metrics);
+        entrance.open(host, &settings, service).await.map(Self)
     }
 
     /// The address it listens on; `None` for Unix sockets.
@@ -158,8 +171,7 @@ impl GrpcServer {
 struct Service {
     host: Host,
     handler: Arc<dyn UnaryHandler>,
-    auth: Option<Arc<dyn ServerAuth>>,
-    middlewares: Middlewares,
+    guards: Guards,
     metrics: Arc<ServerMetrics>,
     message_bytes_max: usize,
     include_metadata: bool,
@@ -172,7 +184,7 @@ impl Service {
         config: &GrpcServerConfig,
         host: &Host,
         handler: Arc<dyn UnaryHandler>,
-        (auth, middlewares): (Option<Arc<dyn ServerAuth>>, Middlewares),
+        guards: Guards,
         metrics: Arc<ServerMetrics>,
     ) -> Self {
         let default = KeepaliveParametersConfig::default();
@@ -198,8 +210,7 @@ impl Service {
         Self {
             host: host.clone(),
             handler,
-            auth,
-            middlewares,
+            guards,
             metrics,
             message_bytes_max: config.message_bytes_max(),
             include_metadata: config.include_metadata,
@@ -282,13 +293,17 @@ impl Call {
         };
         let mut request_bytes = 0;
         let result = self.run(method, &head, body, &mut request_bytes).await;
-        self.running.answering();
+        if !matches!(result, Ok(Answer::Stream(_))) {
+            // A stream may be quiet for as long as it likes.
+            self.running.answering();
+        }
         if let Some(started) = started {
             let code = result.as_ref().map_or_else(|status| status.code.number(), |_| 0);
             self.service.metrics.rpc(method, path, code, started.elapsed(), request_bytes);
         }
         Ok(match result {
-            Ok(message) => answer::message(&message, self.running),
+            Ok(Answer::Message(message)) => answer::message(&message, self.running),
+            Ok(Answer::Stream(messages)) => answer::stream(messages, self.running),
             Err(status) => answer::status(&status),
         })
     }
@@ -299,7 +314,7 @@ impl Call {
         head: &http::request::Parts,
         body: Incoming,
         request_bytes: &mut usize,
-    ) -> Result<Bytes, GrpcStatus> {
+    ) -> Result<Answer, GrpcStatus> {
         let handler = &self.service.handler;
         let invalid = |reason| {
             move |status: GrpcStatus| {
@@ -310,7 +325,7 @@ impl Call {
         let encoding = request_encoding(&head.headers).map_err(invalid(Invalid::Encoding))?;
         let timeout = parse_timeout(&head.headers).map_err(invalid(Invalid::Message))?;
         let credentials = Credentials { headers: &head.headers, params: Vec::new() };
-        let auth = authenticate(self.service.auth.as_ref(), &credentials)
+        let auth = authenticate(self.service.guards.auth.as_ref(), &credentials)
             .await
             .map_err(|error| GrpcStatus::new(Code::Unauthenticated, error.to_string()))
             .map_err(invalid(Invalid::Unauthenticated))?;
@@ -321,7 +336,7 @@ impl Call {
             reader,
             encoding,
             self.service.message_bytes_max,
-            |bytes| self.service.middlewares.admit(bytes, |bytes| handler.admit(method, bytes)),
+            |bytes| self.service.guards.middlewares.admit(bytes, |bytes| handler.admit(method, bytes)),
             |overloaded| {
                 is_overload.store(true, Ordering::Relaxed);
                 handler.refuse(overloaded)
@@ -333,6 +348,9 @@ impl Call {
             _ => handler.invalid(Invalid::Message),
         })?;
         *request_bytes = body.len();
+        if let Some(messages) = handler.stream(method, &body) {
+            return messages.map(Answer::Stream);
+        }
         let request = RequestInfo {
             peer: self.peer,
             metadata: if self.service.include_metadata {
@@ -346,7 +364,7 @@ impl Call {
         };
         let work = handler.call(method, body, charge, request);
         match run_to_end(work, &self.stop).await {
-            Some(result) => result,
+            Some(result) => result.map(Answer::Message),
             None if *self.stop.borrow() == Stop::Cut => {
                 Err(GrpcStatus::new(Code::Unavailable, "the server is shutting down"))
             }

@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant as StdInstant};
 
 use bytes::Bytes;
-use component::{BoxFuture, Deadline, Host, ServerAuth, StartError};
+use component::{BoxFuture, Deadline, Host, StartError};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
@@ -31,13 +31,12 @@ use crate::server::accept::{Running as Accepting, Speaker};
 use crate::server::body::BodyReader;
 use crate::server::config::HttpServerConfig;
 use crate::server::connection::{Activity, Bounds, End, Running, Stop, drive};
-use crate::server::listen::Listener;
+use crate::server::entrance::{Entrance, Guards};
 use crate::server::metrics::ServerMetrics;
-use crate::server::request::{Credentials, Middlewares, authenticate, metadata, run_to_end, server_auth, trace};
+use crate::server::request::{Credentials, authenticate, metadata, run_to_end, trace};
 use crate::server::sniff::Protocol;
 use crate::server::stream::Stream;
 use crate::server::{RequestInfo, ServerSettings, limits};
-use crate::tls::ServerTls;
 
 use cors::Cors;
 use receive::Encodings;
@@ -189,19 +188,17 @@ impl HttpServer {
         settings: ServerSettings,
         handler: Arc<dyn HttpHandler>,
     ) -> Result<Self, StartError> {
-        let middlewares = Middlewares::of(&config.middlewares, host, &settings)?;
-        let auth = server_auth(config.auth.get().map(|auth| &auth.authenticator), host, &settings)?;
-        let tls = match config.tls.get() {
-            Some(tls) => Some(
-                ServerTls::new(tls, &[b"h2", b"http/1.1"])
-                    .map_err(|error| StartError::new(&settings.id, format!("use `tls::{}`", error.key), error))?,
-            ),
-            None => None,
+        let entrance = Entrance {
+            endpoint: &config.endpoint,
+            transport: config.transport,
+            tls: &config.tls,
+            authenticator: config.auth.get().map(|auth| &auth.authenticator),
+            middlewares: &config.middlewares,
+            alpn: &[b"h2", b"http/1.1"],
+            name: "http",
         };
-        let listener = Listener::open(&config.endpoint, config.transport, host, &settings).await?;
-        let metrics = Arc::new(ServerMetrics::new(&settings.telemetry, "http"));
-        let service = Arc::new(Service::new(config, host, handler, (auth, middlewares), Arc::clone(&metrics)));
-        Ok(Self(Accepting::start(listener, tls, service, metrics, limits::CONNECTIONS_MAX)))
+        let service = |guards, metrics| Service::new(config, host, handler, guards, metrics);
+        entrance.open(host, &settings, service).await.map(Self)
     }
 
     /// The address it listens on; `None` for Unix sockets.
@@ -220,8 +217,7 @@ impl HttpServer {
 struct Service {
     host: Host,
     handler: Arc<dyn HttpHandler>,
-    auth: Option<Arc<dyn ServerAuth>>,
-    middlewares: Middlewares,
+    guards: Guards,
     auth_params: Vec<String>,
     metrics: Arc<ServerMetrics>,
     body_bytes_max: usize,
@@ -241,7 +237,7 @@ impl Service {
         config: &HttpServerConfig,
         host: &Host,
         handler: Arc<dyn HttpHandler>,
-        (auth, middlewares): (Option<Arc<dyn ServerAuth>>, Middlewares),
+        guards: Guards,
         metrics: Arc<ServerMetrics>,
     ) -> Self {
         let or = |configured: Duration, default| if configured.is_zero() { default } else { configured };
@@ -268,8 +264,7 @@ impl Service {
         Self {
             host: host.clone(),
             handler,
-            auth,
-            middlewares,
+            guards,
             auth_params: config.auth.get().map(|auth| auth.request_params.clone()).unwrap_or_default(),
             metrics,
             body_bytes_max: config.body_bytes_max(),
@@ -301,7 +296,7 @@ impl Service {
         measured: &mut Measured,
     ) -> HttpResponse {
         let credentials = Credentials { headers: &head.headers, params: self.params(&head.uri) };
-        let auth = match authenticate(self.auth.as_ref(), &credentials).await {
+        let auth = match authenticate(self.guards.auth.as_ref(), &credentials).await {
             Ok(auth) => auth,
             Err(error) => {
                 let refusal = Refusal::Unauthenticated(error.to_string());
@@ -313,7 +308,7 @@ impl Service {
         };
         let key = match self.handler.route(&head) {
             Route::Answer(response) => {
-                return self.middlewares.check(0).map_or_else(|overloaded| busy(&overloaded), |()| response);
+                return self.guards.middlewares.check(0).map_or_else(|overloaded| busy(&overloaded), |()| response);
             }
             Route::Body { key } => key,
         };
@@ -321,7 +316,7 @@ impl Service {
         let reader = |body: Incoming| {
             BodyReader::new(body, limits::BODY_STALL_TIMEOUT.min(self.read_timeout), Instant::now() + self.read_timeout)
         };
-        let admit = |bytes| self.middlewares.admit(bytes, |bytes| self.handler.admit(key, bytes));
+        let admit = |bytes| self.guards.middlewares.admit(bytes, |bytes| self.handler.admit(key, bytes));
         let received =
             receive::receive(&self.encodings, &head, || body.take().map(reader), self.body_bytes_max, admit).await;
         let (bytes, charge) = match received {

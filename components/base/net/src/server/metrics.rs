@@ -44,7 +44,7 @@ const HTTP_BODY_SIZE: Metric = Metric {
 };
 
 /// OpenTelemetry's default bounds, which is what the Collector's instrumentation uses for milliseconds.
-const MILLISECOND_BUCKETS: &[f64] =
+pub(crate) const MILLISECOND_BUCKETS: &[f64] =
     &[0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0, 10_000.0];
 
 /// Seconds between two log lines about one kind of protocol error.

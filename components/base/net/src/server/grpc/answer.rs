@@ -1,8 +1,8 @@
-//! Answers: a message with trailers, or trailers only.
+//! Answers: a message with trailers, a stream of messages with trailers, or trailers only.
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use component::Code;
@@ -12,7 +12,7 @@ use http_body::{Body, Frame};
 
 use crate::grpc::{ACCEPT_ENCODING, CONTENT_TYPE_GRPC, GRPC_ACCEPT_ENCODING, GRPC_STATUS, status_headers};
 use crate::server::connection::Running;
-use crate::server::grpc::GrpcStatus;
+use crate::server::grpc::{GrpcStatus, Messages};
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(crate) enum GrpcBody {
     Empty,
     /// The message, then the trailers. The request runs until both are sent.
     Message { data: Option<Bytes>, trailers: Option<HeaderMap>, _running: Running },
+    /// Messages as they come, then the trailers.
+    Stream { messages: Messages, is_over: bool, _running: Running },
     /// Text, for clients that do not speak gRPC.
     Text(Option<Bytes>),
 }
@@ -29,12 +31,23 @@ impl Body for GrpcBody {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let frame = match self.get_mut() {
             Self::Empty => None,
             Self::Message { data, trailers, .. } => {
                 data.take().map(Frame::data).or_else(|| trailers.take().map(Frame::trailers))
             }
+            Self::Stream { is_over: true, .. } => None,
+            Self::Stream { messages, is_over, .. } => Some(match ready!(messages.poll_recv(cx)) {
+                Some(Ok(message)) => Frame::data(framed(&message)),
+                end => {
+                    *is_over = true;
+                    let status = end.and_then(Result::err).unwrap_or_else(|| GrpcStatus::new(Code::Ok, ""));
+                    let mut trailers = HeaderMap::new();
+                    status_headers(&mut trailers, &status);
+                    Frame::trailers(trailers)
+                }
+            }),
             Self::Text(text) => text.take().map(Frame::data),
         };
         Poll::Ready(frame.map(Ok))
@@ -44,6 +57,7 @@ impl Body for GrpcBody {
         match self {
             Self::Empty => true,
             Self::Message { data, trailers, .. } => data.is_none() && trailers.is_none(),
+            Self::Stream { is_over, .. } => *is_over,
             Self::Text(text) => text.is_none(),
         }
     }
@@ -55,11 +69,7 @@ pub(super) fn message(message: &Bytes, running: Running) -> Response<GrpcBody> {
         // What most exports are answered with.
         Bytes::from_static(&[0; 5])
     } else {
-        let mut framed = BytesMut::with_capacity(5 + message.len());
-        framed.put_u8(0);
-        framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
-        framed.extend_from_slice(message);
-        framed.freeze()
+        framed(message)
     };
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
@@ -67,6 +77,22 @@ pub(super) fn message(message: &Bytes, running: Running) -> Response<GrpcBody> {
         Response::new(GrpcBody::Message { data: Some(data), trailers: Some(trailers), _running: running });
     response.headers_mut().insert(CONTENT_TYPE, CONTENT_TYPE_GRPC);
     response
+}
+
+/// Success, so far.
+pub(super) fn stream(messages: Messages, running: Running) -> Response<GrpcBody> {
+    let mut response = Response::new(GrpcBody::Stream { messages, is_over: false, _running: running });
+    response.headers_mut().insert(CONTENT_TYPE, CONTENT_TYPE_GRPC);
+    response
+}
+
+/// The message with its prefix, uncompressed.
+fn framed(message: &Bytes) -> Bytes {
+    let mut framed = BytesMut::with_capacity(5 + message.len());
+    framed.put_u8(0);
+    framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+    framed.extend_from_slice(message);
+    framed.freeze()
 }
 
 /// Failure.
