@@ -153,7 +153,7 @@ pub struct Part {
     pub health_name: String,
 }
 
-/// Which headers of a request carry its trace. Of two that are valid, the last one counts.
+/// Which headers of a request carry its trace. Of two that are valid, the last one counts; outgoing requests get both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum TraceHeaders {
@@ -166,6 +166,8 @@ pub enum TraceHeaders {
     W3cThenB3,
     /// B3's, then `traceparent`.
     B3ThenW3c,
+    /// None: traces are neither read from requests nor passed on.
+    Off,
 }
 
 /// State of the service as a whole, for health endpoints.
@@ -191,6 +193,7 @@ struct HostInner {
     /// A [`TraceHeaders`].
     trace_headers: AtomicU8,
     phase: watch::Sender<Phase>,
+    health_changes: watch::Sender<()>,
     listeners: Listeners,
     account: Arc<ByteAccount>,
     ledger: Arc<Ledger>,
@@ -219,6 +222,7 @@ impl Host {
             layout: RwLock::default(),
             trace_headers: AtomicU8::new(TraceHeaders::default() as u8),
             phase: watch::Sender::new(Phase::Starting),
+            health_changes: watch::Sender::new(()),
             listeners: Listeners::default(),
             account,
             ledger,
@@ -271,7 +275,15 @@ impl Host {
             report.health = health;
         } else {
             *report = HealthReport::now(health);
+            drop(reports);
+            self.0.health_changes.send_replace(());
         }
+    }
+
+    /// Tells when a component's health becomes another, or the layout does.
+    #[must_use]
+    pub fn health_changes(&self) -> watch::Receiver<()> {
+        self.0.health_changes.subscribe()
     }
 
     /// How every component is doing.
@@ -295,12 +307,14 @@ impl Host {
     /// Sets which components run where. For the service.
     pub fn set_layout(&self, layout: Arc<Layout>) {
         *self.0.layout.write().unwrap_or_else(PoisonError::into_inner) = layout;
+        self.0.health_changes.send_replace(());
     }
 
-    /// Which headers of requests carry their trace.
+    /// Which headers of requests, incoming and outgoing, carry their trace. W3C's unless the service has set others.
     #[must_use]
     pub fn trace_headers(&self) -> TraceHeaders {
-        let all = [TraceHeaders::W3c, TraceHeaders::B3, TraceHeaders::W3cThenB3, TraceHeaders::B3ThenW3c];
+        let all =
+            [TraceHeaders::W3c, TraceHeaders::B3, TraceHeaders::W3cThenB3, TraceHeaders::B3ThenW3c, TraceHeaders::Off];
         all.get(usize::from(self.0.trace_headers.load(Ordering::Relaxed))).copied().unwrap_or_default()
     }
 

@@ -5,6 +5,8 @@
 //! gauges of replaced components away. Recording is one atomic operation; series are created at build time of the
 //! component, never per item.
 
+mod exponential;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
@@ -12,6 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+
+pub use exponential::{Exponential, ExponentialBuckets, ExponentialLimits, SCALE_MAX, SCALE_MIN};
 
 /// How much the program tells about itself (`service::telemetry::metrics::level`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,18 +83,21 @@ struct HistogramState {
     counts: Vec<AtomicU64>,
     /// Bits of an `f64`.
     sum: AtomicU64,
+    /// Where somebody asked for it.
+    exponential: Option<(ExponentialLimits, Mutex<Exponential>)>,
 }
 
 impl HistogramState {
-    fn new(bounds: Vec<f64>) -> Self {
+    fn new(bounds: Vec<f64>, exponential: Option<ExponentialLimits>) -> Self {
         let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
-        Self { bounds, counts, sum: AtomicU64::new(0_f64.to_bits()) }
+        let exponential = exponential.map(|limits| (limits, Mutex::new(Exponential::new(limits.max_scale))));
+        Self { bounds, counts, sum: AtomicU64::new(0_f64.to_bits()), exponential }
     }
 }
 
 impl Histogram {
-    fn new(bounds: Vec<f64>) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(HistogramState::new(bounds))))
+    fn new(form: Form) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(HistogramState::new(form.bounds, form.exponential))))
     }
 
     /// Records one value.
@@ -102,13 +109,24 @@ impl Histogram {
         }
         let add = |bits: u64| Some((f64::from_bits(bits) + value).to_bits());
         let _previous = state.sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        if let Some((limits, exponential)) = &state.exponential {
+            exponential.lock().unwrap_or_else(PoisonError::into_inner).record(value, limits.max_size);
+        }
     }
 
-    /// Records in these buckets from now on. What was counted in others cannot be told apart by them, so counting begins anew.
-    fn set_bounds(&self, bounds: Vec<f64>) {
-        if self.0.load().bounds != bounds {
-            self.0.store(Arc::new(HistogramState::new(bounds)));
+    /// Records in this form from now on. What was counted in other buckets cannot be told apart by them, so counting begins
+    /// anew.
+    fn set_form(&self, form: Form) {
+        let state = self.0.load();
+        if state.bounds != form.bounds || state.exponential.as_ref().map(|(limits, _)| *limits) != form.exponential {
+            self.0.store(Arc::new(HistogramState::new(form.bounds, form.exponential)));
         }
+    }
+
+    fn read_exponential(&self) -> Option<Exponential> {
+        let state = self.0.load();
+        let (_, exponential) = state.exponential.as_ref()?;
+        Some(exponential.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     fn read(&self) -> Value {
@@ -245,10 +263,32 @@ pub struct Reading {
     pub bounds: Vec<f64>,
     /// Its series, sorted by labels.
     pub series: Vec<(Labels, Value)>,
+    /// Its histograms in exponential form, sorted by labels; empty unless [asked for](Registry::set_fine_bounds).
+    pub exponentials: Vec<(Labels, Exponential)>,
 }
 
-/// Further bounds for the histograms of a metric.
-type FineBounds = dyn Fn(&Metric) -> Vec<f64> + Send + Sync;
+/// What readers want of the histograms of a metric beside the buckets they are declared with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fine {
+    /// Further bounds.
+    pub bounds: Vec<f64>,
+    /// To count in exponential buckets too, this fine.
+    pub exponential: Option<ExponentialLimits>,
+}
+
+impl From<Vec<f64>> for Fine {
+    fn from(bounds: Vec<f64>) -> Self {
+        Self { bounds, exponential: None }
+    }
+}
+
+type FineOf = dyn Fn(&Metric) -> Fine + Send + Sync;
+
+/// How a histogram counts.
+struct Form {
+    bounds: Vec<f64>,
+    exponential: Option<ExponentialLimits>,
+}
 
 type Observe = dyn Fn() -> Vec<(Labels, f64)> + Send + Sync;
 
@@ -269,7 +309,7 @@ pub struct Registry {
     started: SystemTime,
     families: Mutex<BTreeMap<&'static str, Family>>,
     /// Taken while `families` is held.
-    fine_bounds: Mutex<Option<Box<FineBounds>>>,
+    fine: Mutex<Option<Box<FineOf>>>,
 }
 
 impl fmt::Debug for Registry {
@@ -296,7 +336,7 @@ impl Registry {
             level: AtomicU8::new(level as u8),
             started: SystemTime::now(),
             families: Mutex::default(),
-            fine_bounds: Mutex::default(),
+            fine: Mutex::default(),
         })
     }
 
@@ -363,29 +403,28 @@ impl Registry {
             if family.histograms.is_empty() {
                 family.bounds = bounds.to_vec();
             }
-            let all = self.all_bounds(family);
-            family.histograms.entry(sorted(labels)).or_insert_with(|| Histogram::new(all)).clone()
+            let form = self.form(family);
+            family.histograms.entry(sorted(labels)).or_insert_with(|| Histogram::new(form)).clone()
         })
     }
 
-    /// The declared bounds and the further ones, ascending.
-    fn all_bounds(&self, family: &Family) -> Vec<f64> {
-        let fine = self.fine_bounds.lock().unwrap_or_else(PoisonError::into_inner);
-        let more = fine.as_ref().map(|fine| fine(&family.metric)).unwrap_or_default();
-        let mut bounds: Vec<f64> = family.bounds.iter().copied().chain(more).collect();
+    /// The declared bounds and the further ones, ascending; and the exponential form.
+    fn form(&self, family: &Family) -> Form {
+        let fine = self.fine.lock().unwrap_or_else(PoisonError::into_inner);
+        let fine = fine.as_ref().map(|fine| fine(&family.metric)).unwrap_or_default();
+        let mut bounds: Vec<f64> = family.bounds.iter().copied().chain(fine.bounds).collect();
         bounds.sort_by(f64::total_cmp);
         bounds.dedup();
-        bounds
+        Form { bounds, exponential: fine.exponential }
     }
 
     /// Makes histograms count in further buckets too, which only [`Registry::read_fine`] tells. Those whose buckets change by
     /// this count anew.
-    pub fn set_fine_bounds(&self, fine: impl Fn(&Metric) -> Vec<f64> + Send + Sync + 'static) {
+    pub fn set_fine_bounds<F: Into<Fine>>(&self, fine: impl Fn(&Metric) -> F + Send + Sync + 'static) {
         let families = self.lock();
-        *self.fine_bounds.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(fine));
+        *self.fine.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(move |metric| fine(metric).into()));
         for family in families.values() {
-            let all = self.all_bounds(family);
-            family.histograms.values().for_each(|histogram| histogram.set_bounds(all.clone()));
+            family.histograms.values().for_each(|histogram| histogram.set_form(self.form(family)));
         }
     }
 
@@ -408,11 +447,12 @@ impl Registry {
         for reading in readings.iter_mut().filter(|reading| reading.kind == MetricKind::Histogram) {
             let series = std::mem::take(&mut reading.series).into_iter();
             reading.series = series.map(|(labels, value)| (labels, value.in_buckets(&reading.bounds))).collect();
+            reading.exponentials.clear();
         }
         readings
     }
 
-    /// As [`Registry::read`], with histograms in all the buckets they count in.
+    /// As [`Registry::read`], with histograms in all the buckets they count in, exponential ones included.
     #[must_use]
     pub fn read_fine(&self) -> Vec<Reading> {
         let level = self.level();
@@ -426,7 +466,11 @@ impl Registry {
             series.extend(family.gauges.iter().map(|(labels, g)| (labels.clone(), Value::Number(g.get() as f64))));
             series.extend(family.histograms.iter().map(|(labels, h)| (labels.clone(), h.read())));
             observers.push(family.observers.iter().filter_map(Weak::upgrade).collect::<Vec<_>>());
-            readings.push(Reading { metric: family.metric, kind: family.kind, bounds: family.bounds.clone(), series });
+            let exponential =
+                |(labels, histogram): (&Labels, &Histogram)| Some((labels.clone(), histogram.read_exponential()?));
+            let exponentials = family.histograms.iter().filter_map(exponential).collect();
+            let bounds = family.bounds.clone();
+            readings.push(Reading { metric: family.metric, kind: family.kind, bounds, series, exponentials });
         }
         for (reading, observers) in readings.iter_mut().zip(observers) {
             for observe in observers {

@@ -10,6 +10,7 @@ mod gather;
 pub mod grpc;
 mod headers;
 pub mod http;
+mod metrics;
 mod rope;
 
 use component::{ComponentId, Telemetry};

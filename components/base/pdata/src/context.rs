@@ -19,7 +19,7 @@ pub struct Context {
     pub auth: Option<Arc<AuthData>>,
     /// On whose behalf the items are processed; `None` is the anonymous tenant.
     pub tenant: Option<Arc<str>>,
-    /// W3C trace context of the request, for self-traces.
+    /// Trace of the request, or of the last own span about the batch. Batches of several traces have none.
     pub trace: Option<TraceContext>,
     /// When the request arrived.
     pub arrival: SystemTime,
@@ -181,6 +181,24 @@ impl TraceContext {
         context.valid()
     }
 
+    /// The value of a `traceparent` header.
+    #[must_use]
+    pub fn traceparent(&self) -> String {
+        let (trace, span) = self.ids();
+        format!("00-{trace:032x}-{span:016x}-{:02x}", u8::from(self.sampled))
+    }
+
+    /// The value of a `b3` header.
+    #[must_use]
+    pub fn b3(&self) -> String {
+        let (trace, span) = self.ids();
+        format!("{trace:032x}-{span:016x}-{}", u8::from(self.sampled))
+    }
+
+    fn ids(&self) -> (u128, u64) {
+        (u128::from_be_bytes(self.trace_id), u64::from_be_bytes(self.span_id))
+    }
+
     fn valid(self) -> Option<Self> {
         (self.trace_id != [0; 16] && self.span_id != [0; 8]).then_some(self)
     }
@@ -212,6 +230,11 @@ mod tests {
         let context = TraceContext::parse(good).unwrap();
         assert!(context.sampled);
         assert_eq!(context.span_id[0], 0xb7);
+        assert_eq!(context.traceparent(), good);
+        assert_eq!(TraceContext::parse_b3(&context.b3()), Some(context));
+        let unsampled = TraceContext { sampled: false, ..context };
+        assert_eq!(TraceContext::parse(&unsampled.traceparent()), Some(unsampled));
+        assert_eq!(TraceContext::parse_b3(&unsampled.b3()), Some(unsampled));
         for bad in [
             "",
             "00-0-0-0",

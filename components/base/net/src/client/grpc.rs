@@ -8,8 +8,8 @@ mod reply;
 pub(crate) mod target;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -26,7 +26,8 @@ use crate::client::ClientSettings;
 use crate::client::config::GrpcClientConfig;
 use crate::client::error::{CallError, Phase};
 use crate::client::gather::Sources;
-use crate::client::headers::{authorize, client_auth, configured};
+use crate::client::headers::{authorize, client_auth, configured, inject};
+use crate::client::metrics::ClientMetrics;
 use crate::client::rope::{Rope, RopeBody};
 use crate::compression::{Algorithm, deflate};
 use crate::grpc::{
@@ -63,7 +64,10 @@ pub struct GrpcChannel {
     scheme: Scheme,
     headers: HeaderMap,
     compression: Option<Algorithm>,
+    /// Says how traces are passed on; none before the start.
+    host: OnceLock<Host>,
     auth: RwLock<Option<Arc<dyn ClientAuth>>>,
+    metrics: ClientMetrics,
     /// Buffers of calls under way.
     sources: Arc<Sources>,
     balancer: Arc<Balancer>,
@@ -139,12 +143,14 @@ impl GrpcChannel {
         let scheme = if tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
         let policy = if config.balancer_name == "pick_first" { Policy::PickFirst } else { Policy::RoundRobin };
         Ok(Arc::new(Self {
+            metrics: ClientMetrics::new(&settings.telemetry),
             settings,
             config: config.clone(),
             authority,
             scheme,
             headers,
             compression: compression.map(|(_, algorithm)| algorithm),
+            host: OnceLock::new(),
             auth: RwLock::new(None),
             balancer: Balancer::new(Dialer { target, tls, http, sources: Arc::clone(&sources) }, policy),
             sources,
@@ -158,6 +164,8 @@ impl GrpcChannel {
     pub fn start(&self, host: &Host) -> Result<(), StartError> {
         let authenticator = self.config.auth.get().map(|auth| &auth.authenticator);
         *self.auth.write() = client_auth(authenticator, &self.config.middlewares, host, &self.settings.id)?;
+        // A client that is started again has the same host.
+        let _host = self.host.get_or_init(|| host.clone());
         Ok(())
     }
 
@@ -172,10 +180,26 @@ impl GrpcChannel {
         context: &Context,
         deadline: Option<Instant>,
     ) -> Result<UnaryReply, CallError> {
+        let began = Instant::now();
+        let result = self.bounded(path, message, context, deadline, began).await;
+        if self.metrics.is_detailed() {
+            let code = result.as_ref().map_or_else(|error| error.code().number(), |_| 0);
+            self.metrics.rpc(path, code, began.elapsed(), message.iter().map(Bytes::len).sum());
+        }
+        result
+    }
+
+    async fn bounded(
+        &self,
+        path: &'static str,
+        message: &[Bytes],
+        context: &Context,
+        deadline: Option<Instant>,
+        began: Instant,
+    ) -> Result<UnaryReply, CallError> {
         let progress = Progress(AtomicU8::new(Phase::Send as u8));
         let call = self.call(path, message, context, deadline, &progress);
         let Some(deadline) = deadline else { return call.await };
-        let began = Instant::now();
         match tokio::time::timeout_at(tokio::time::Instant::from_std(deadline), call).await {
             Ok(result) => result,
             Err(_) => Err(CallError::Timeout { phase: progress.get(), elapsed: began.elapsed() }),
@@ -192,6 +216,9 @@ impl GrpcChannel {
     ) -> Result<UnaryReply, CallError> {
         let mut headers = self.headers.clone();
         progress.set(Phase::Auth);
+        if let Some(host) = self.host.get() {
+            inject(context.trace, host.trace_headers(), &mut headers);
+        }
         let auth = self.auth.read().clone();
         authorize(auth.as_ref(), context, &mut headers)?;
         progress.set(Phase::Send);

@@ -8,7 +8,7 @@ pub(crate) mod proxy;
 pub(crate) mod url;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -23,7 +23,8 @@ use pdata::Context;
 use crate::client::ClientSettings;
 use crate::client::config::{Compression, HttpClientConfig};
 use crate::client::error::{CallError, Phase};
-use crate::client::headers::{authorize, client_auth, configured};
+use crate::client::headers::{authorize, client_auth, configured, inject};
+use crate::client::metrics::ClientMetrics;
 use crate::client::rope::{Rope, RopeBody};
 use crate::compression::{Algorithm, deflate};
 use crate::tls::ClientTls;
@@ -61,7 +62,10 @@ pub struct HttpClient {
     agent: HeaderValue,
     compression: Option<(HeaderValue, Algorithm, Option<i32>)>,
     proxies: Proxies,
+    /// Says how traces are passed on; none before the start.
+    host: OnceLock<Host>,
     auth: RwLock<Option<Arc<dyn ClientAuth>>>,
+    metrics: ClientMetrics,
     pool: Arc<Pool>,
 }
 
@@ -97,8 +101,10 @@ impl HttpClient {
             agent,
             compression,
             proxies,
+            host: OnceLock::new(),
             auth: RwLock::new(None),
             pool: Pool::new(config, tls),
+            metrics: ClientMetrics::new(&settings.telemetry),
             settings,
             config: config.clone(),
         }))
@@ -111,6 +117,8 @@ impl HttpClient {
     pub fn start(&self, host: &Host) -> Result<(), StartError> {
         let authenticator = self.config.auth.get().map(|auth| &auth.authenticator);
         *self.auth.write() = client_auth(authenticator, &self.config.middlewares, host, &self.settings.id)?;
+        // A client that is started again has the same host.
+        let _host = self.host.get_or_init(|| host.clone());
         Ok(())
     }
 
@@ -148,14 +156,19 @@ impl HttpClient {
         let own = (!self.config.timeout.is_zero()).then(|| began.checked_add(self.config.timeout)).flatten();
         let deadline = deadline.into_iter().chain(own).min();
         let reached = pool::Reached::default();
+        let measured = self.metrics.is_detailed().then(|| method.clone());
         let call = self.call(method, &url, headers, body, context, &reached);
-        match deadline {
+        let result = match deadline {
             None => call.await,
             Some(deadline) => match tokio::time::timeout_at(deadline.into(), call).await {
                 Ok(result) => result,
                 Err(_) => Err(CallError::Timeout { phase: reached.get(), elapsed: began.elapsed() }),
             },
+        };
+        if let Some(method) = measured {
+            self.metrics.http(&method, &url, result.as_ref(), began.elapsed(), body.iter().map(Bytes::len).sum());
         }
+        result
     }
 
     async fn call(
@@ -172,6 +185,9 @@ impl HttpClient {
             headers.insert(name.clone(), value.clone());
         }
         reached.set(Phase::Auth);
+        if let Some(host) = self.host.get() {
+            inject(context.trace, host.trace_headers(), &mut headers);
+        }
         let auth = self.auth.read().clone();
         authorize(auth.as_ref(), context, &mut headers)?;
         reached.set(Phase::Send);

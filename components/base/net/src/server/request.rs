@@ -48,6 +48,7 @@ pub(crate) fn trace(headers: &HeaderMap, of: TraceHeaders) -> Option<TraceContex
         TraceHeaders::B3 => b3(headers),
         TraceHeaders::W3cThenB3 => b3(headers).or_else(w3c),
         TraceHeaders::B3ThenW3c => w3c().or_else(|| b3(headers)),
+        TraceHeaders::Off => None,
     }
 }
 
@@ -187,6 +188,7 @@ mod tests {
         assert_eq!(first(&headers, TraceHeaders::B3), None, "no span");
         headers.insert("x-b3-spanid", b.parse().unwrap());
         headers.insert("traceparent", format!("00-{a}-{b}-01").parse().unwrap());
+        assert_eq!(first(&headers, TraceHeaders::Off), None);
         assert_eq!(first(&headers, TraceHeaders::W3c), Some(0x0a));
         assert_eq!(first(&headers, TraceHeaders::B3), Some(0x80));
         assert_eq!(first(&headers, TraceHeaders::W3cThenB3), Some(0x80));

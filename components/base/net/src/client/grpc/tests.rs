@@ -245,3 +245,57 @@ fn settings_are_checked_and_bad_ones_named() {
     let (_, warnings) = config::decode_str::<GrpcClientConfig>("{endpoint: 'a:1', read_buffer_size: 5}").unwrap();
     assert_eq!(warnings.len(), 1);
 }
+
+/// Labels (without those of the component) and count of a histogram's only series.
+fn measured(telemetry: &component::Telemetry, name: &str) -> (Vec<(String, String)>, u64, f64) {
+    let reading = telemetry.registry().read().into_iter().find(|reading| reading.metric.name == name).unwrap();
+    let [(labels, component::telemetry::Value::Histogram { counts, sum, .. })] = &reading.series[..] else { panic!() };
+    (labels.clone(), counts.iter().sum(), *sum)
+}
+
+#[tokio::test]
+async fn traces_are_passed_on_as_the_host_says_and_calls_are_measured() {
+    let (host, recorder) = (host(), Recorder::new(usize::MAX));
+    let server = grpc_server("include_metadata: true", &host, &recorder).await;
+    let channel = to(server.local_addr().unwrap(), "compression: gzip");
+    let context = Context {
+        trace: pdata::TraceContext::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ..Context::default()
+    };
+    let call = async |context: &Context| {
+        channel.unary(ECHO, &[Bytes::from(vec![7; 1000])], context, None).await.unwrap();
+        let metadata = recorder.calls.lock().pop().unwrap().2.metadata;
+        ["traceparent", "b3"].map(|name| metadata.get(name).map(str::to_owned))
+    };
+    let w3c = context.trace.map(|trace| trace.traceparent());
+    assert_eq!(call(&context).await, [None, None], "not started");
+    channel.start(&host).unwrap();
+    assert_eq!(call(&context).await, [w3c.clone(), None]);
+    assert_eq!(call(&Context::default()).await, [None, None]);
+    host.set_trace_headers(component::lifecycle::TraceHeaders::W3cThenB3);
+    assert_eq!(call(&context).await, [w3c, context.trace.map(|trace| trace.b3())]);
+    host.set_trace_headers(component::lifecycle::TraceHeaders::Off);
+    assert_eq!(call(&context).await, [None, None]);
+    let telemetry = &channel.settings.telemetry;
+    let (labels, count, bytes) = measured(telemetry, "rpc_client_request_size");
+    let (service, method) = ECHO.trim_start_matches('/').split_once('/').unwrap();
+    let expected =
+        [("rpc_grpc_status_code", "0"), ("rpc_method", method), ("rpc_service", service), ("rpc_system", "grpc")];
+    assert_eq!(labels, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert_eq!((count, bytes), (5, 5000.0));
+    assert_eq!(measured(telemetry, "rpc_client_duration").1, 5);
+    channel.shutdown().await;
+    stop(&server).await;
+    telemetry.registry().set_level(component::Level::Normal);
+    assert!(telemetry.registry().read().is_empty());
+}
+
+#[tokio::test]
+async fn calls_that_fail_are_measured_by_their_code() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let channel = to(closed, "compression: none");
+    echo(&channel, &[]).await.unwrap_err();
+    let (labels, count, _) = measured(&channel.settings.telemetry, "rpc_client_duration");
+    assert!(labels.contains(&("rpc_grpc_status_code".to_owned(), "14".to_owned())), "{labels:?}");
+    assert_eq!(count, 1);
+}

@@ -206,3 +206,38 @@ fn settings_are_checked_and_bad_ones_named() {
         assert!(error.contains(part), "{yaml}: {error}");
     }
 }
+
+#[tokio::test]
+async fn traces_are_passed_on_and_requests_are_measured() {
+    let server = serve("include_metadata: true").await;
+    let address = server.server.local_addr().unwrap();
+    let client = client("{compression: gzip, headers: {b3: mine}}");
+    client.start(&server.host).unwrap();
+    server.host.set_trace_headers(component::lifecycle::TraceHeaders::B3ThenW3c);
+    let trace = pdata::TraceContext::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    let context = Context { trace, ..Context::default() };
+    let url = format!("http://{address}/503");
+    client.post(&url, "application/x-protobuf", &[Bytes::from(vec![7; 1000])], &context, None).await.unwrap();
+    let metadata = server.seen.lock().pop().unwrap().1.metadata;
+    assert_eq!(metadata.get("traceparent"), trace.map(|trace| trace.traceparent()).as_deref());
+    assert_eq!(metadata.get("b3"), Some("mine"), "what the configuration says stays");
+    let readings = client.settings.telemetry.registry().read();
+    let found: Vec<_> = readings.iter().map(|reading| (reading.metric.name, &reading.series[..])).collect();
+    let [("http_client_request_body_size", [(labels, size)]), ("http_client_request_duration", [(same, _)])] =
+        &found[..]
+    else {
+        panic!("{found:?}")
+    };
+    let port = address.port().to_string();
+    let expected = [
+        ("http_request_method", "POST"),
+        ("http_response_status_code", "503"),
+        ("server_address", "127.0.0.1"),
+        ("server_port", &port),
+        ("url_scheme", "http"),
+    ];
+    assert_eq!(*labels, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert_eq!(labels, same);
+    assert!(matches!(size, component::telemetry::Value::Histogram { sum: 1000.0, .. }), "{size:?}");
+    client.shutdown().await;
+}
