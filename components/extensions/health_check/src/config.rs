@@ -25,7 +25,7 @@ pub struct HealthCheckConfig {
     /// HTTP server of the second version.
     #[config(default = Optional::default_off(HttpHealthConfig::default()))]
     pub http: Optional<HttpHealthConfig>,
-    /// gRPC server of the second version: `grpc.health.v1.Health/Check`.
+    /// gRPC server of the second version: `Check` and `Watch` of `grpc.health.v1.Health`.
     #[config(default = Optional::default_off(GrpcServerConfig { endpoint: "localhost:13132".to_owned(), ..GrpcServerConfig::default() }))]
     pub grpc: Optional<GrpcServerConfig>,
     /// Whether components in trouble make the second version's answers bad.

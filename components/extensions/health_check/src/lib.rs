@@ -21,6 +21,7 @@ use component::{BoxFuture, Component, Deadline, Extension, Factory, Host, Settin
 use net::server::{GrpcServer, HttpHandler, HttpServer, HttpServerConfig, ServerSettings};
 use parking_lot::Mutex;
 use pdata::ByteAccount;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use crate::config::{
@@ -52,10 +53,13 @@ struct Running {
     http: Option<HttpServer>,
     grpc: Option<GrpcServer>,
     follow: Option<JoinHandle<()>>,
+    /// Ends the watchers.
+    watching: watch::Sender<bool>,
 }
 
 impl Running {
     async fn stop(self, deadline: Deadline) {
+        self.watching.send_replace(true);
         if let Some(server) = self.http {
             server.shutdown(deadline).await;
         }
@@ -101,7 +105,7 @@ impl HealthCheck {
             running.http = Some(self.http(&config.server, host, Arc::new(handler)).await?);
         }
         if let Some(config) = self.config.grpc.get() {
-            let handler = Arc::new(grpc::Handler { judge, account });
+            let handler = Arc::new(grpc::Handler::new(judge, account, running.watching.subscribe()));
             running.grpc = Some(GrpcServer::start(config, host, self.server_settings(), handler).await?);
         }
         Ok(())

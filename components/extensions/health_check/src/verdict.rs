@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use component::lifecycle::{Layout, Part, Phase};
 use component::{Health, Host};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::config::ComponentHealthConfig;
@@ -86,6 +87,18 @@ impl Judge {
             Status::Permanent => !self.config.include_permanent_errors,
             Status::Starting | Status::Stopping | Status::Stopped => false,
         }
+    }
+
+    /// When a verdict that is good now becomes bad by lasting.
+    pub(crate) fn counts_from(&self, verdict: &Verdict) -> Option<Instant> {
+        let waits = verdict.status == Status::Recoverable && self.is_healthy(verdict);
+        let counts = waits && self.config.include_recoverable_errors;
+        counts.then(|| verdict.since_instant.checked_add(self.config.recovery_duration)).flatten()
+    }
+
+    /// Tell when another verdict may be due.
+    pub(crate) fn changes(&self) -> (watch::Receiver<Phase>, watch::Receiver<()>) {
+        (self.host.phase(), self.host.health_changes())
     }
 
     /// 200, 503 where something starts or stops, 500 for errors that count.

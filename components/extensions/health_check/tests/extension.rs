@@ -153,17 +153,110 @@ async fn the_second_version_tells_pipelines_and_components() {
     extension.shutdown(Deadline::after(Duration::from_secs(5))).await.unwrap();
 }
 
-/// The gRPC status and the serving status of an answer.
-async fn check(port: u16, method: &str, service: &str) -> (String, Option<u8>) {
-    let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    let driver = tokio::spawn(connection);
+/// A call of `Watch`.
+struct Watching {
+    body: hyper::body::Incoming,
+    _sender: http2::SendRequest<Full<Bytes>>,
+}
+
+impl Watching {
+    async fn begin(port: u16, service: &str) -> Self {
+        let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let response = sender.send_request(request("Watch", service)).await.unwrap();
+        assert_eq!(response.headers().get("grpc-status"), None);
+        Self { body: response.into_body(), _sender: sender }
+    }
+
+    /// The next status, or the code that ends the stream.
+    async fn next(&mut self) -> Result<u8, String> {
+        let frame = tokio::time::timeout(Duration::from_secs(10), self.body.frame()).await.unwrap().unwrap().unwrap();
+        match frame.into_data() {
+            Ok(data) => {
+                assert_eq!(data[..6], [0, 0, 0, 0, 2, 8]);
+                Ok(data[6])
+            }
+            Err(frame) => Err(frame.trailers_ref().unwrap()["grpc-status"].to_str().unwrap().to_owned()),
+        }
+    }
+}
+
+const SERVING: Result<u8, String> = Ok(1);
+const NOT_SERVING: Result<u8, String> = Ok(2);
+const UNKNOWN: Result<u8, String> = Ok(3);
+
+#[tokio::test]
+async fn watchers_are_told_of_changes_and_of_the_end() {
+    let (world, port) = (World::new(), free_port().await);
+    let yaml = format!(
+        "{{use_v2: true, grpc: {{endpoint: '127.0.0.1:{port}'}}, component_health: \
+         {{include_permanent_errors: true, include_recoverable_errors: true, recovery_duration: 50ms}}}}"
+    );
+    let extension = create(&world, &yaml);
+    extension.start(&world.host).await.unwrap();
+    let mut all = Watching::begin(port, "").await;
+    let mut pipeline = Watching::begin(port, "traces/x").await;
+    assert_eq!((all.next().await, pipeline.next().await), (NOT_SERVING, UNKNOWN));
+    lay_out(&world);
+    assert_eq!(pipeline.next().await, SERVING, "the pipeline came");
+    world.host.set_phase(Phase::Running);
+    assert_eq!(all.next().await, SERVING);
+    world.host.report_health("out", Health::Permanent("broken".into()));
+    assert_eq!((all.next().await, pipeline.next().await), (NOT_SERVING, NOT_SERVING));
+    world.host.report_health("out", Health::Ok);
+    assert_eq!((all.next().await, pipeline.next().await), (SERVING, SERVING));
+    world.host.report_health("out", Health::Recoverable("slow".into()));
+    assert_eq!((all.next().await, pipeline.next().await), (NOT_SERVING, NOT_SERVING), "it lasted too long");
+    world.host.report_health("out", Health::Ok);
+    assert_eq!((all.next().await, pipeline.next().await), (SERVING, SERVING));
+    world.host.set_phase(Phase::Stopping);
+    assert_eq!(all.next().await, NOT_SERVING);
+    extension.shutdown(Deadline::after(Duration::from_secs(30))).await.unwrap();
+    assert_eq!((all.next().await, pipeline.next().await), (Err("1".to_owned()), Err("1".to_owned())));
+}
+
+#[tokio::test]
+async fn watchers_are_bounded_and_leave_room_when_they_go() {
+    let (world, port) = (World::new(), free_port().await);
+    let extension = create(&world, &format!("{{use_v2: true, grpc: {{endpoint: '127.0.0.1:{port}'}}}}"));
+    extension.start(&world.host).await.unwrap();
+    let mut watching = Vec::new();
+    for _ in 0..100 {
+        watching.push(Watching::begin(port, "").await);
+    }
+    assert_eq!(check(port, "Watch", "").await, ("8".to_owned(), None));
+    assert_eq!(check(port, "Check", "").await, ("0".to_owned(), Some(2)));
+    watching.pop();
+    let mut again = loop {
+        let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let response = sender.send_request(request("Watch", "")).await.unwrap();
+        if !response.headers().contains_key("grpc-status") {
+            break Watching { body: response.into_body(), _sender: sender };
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(again.next().await, NOT_SERVING);
+    extension.shutdown(Deadline::after(Duration::from_secs(30))).await.unwrap();
+}
+
+fn request(method: &str, service: &str) -> http::Request<Full<Bytes>> {
     let length = u8::try_from(service.len()).unwrap();
     let mut message = vec![0, 0, 0, 0, length + 2, 10, length];
     message.extend_from_slice(service.as_bytes());
     let request = http::Request::post(format!("http://x/grpc.health.v1.Health/{method}"));
     let request = request.header("content-type", "application/grpc").header("te", "trailers");
-    let response = sender.send_request(request.body(Full::new(Bytes::from(message))).unwrap()).await.unwrap();
+    request.body(Full::new(Bytes::from(message))).unwrap()
+}
+
+/// The gRPC status and the serving status of an answer.
+async fn check(port: u16, method: &str, service: &str) -> (String, Option<u8>) {
+    let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let driver = tokio::spawn(connection);
+    let response = sender.send_request(request(method, service)).await.unwrap();
     let (head, body) = response.into_parts();
     let body = body.collect().await.unwrap();
     let trailers = body.trailers().cloned().unwrap_or(head.headers);
@@ -184,7 +277,7 @@ async fn the_second_version_answers_grpc_checks() {
     assert_eq!(check(port, "Check", "").await, ("0".to_owned(), Some(1)));
     assert_eq!(check(port, "Check", "traces/x").await, ("0".to_owned(), Some(1)));
     assert_eq!(check(port, "Check", "logs").await, ("5".to_owned(), None));
-    assert_eq!(check(port, "Watch", "").await, ("12".to_owned(), None));
+    assert_eq!(check(port, "List", "").await, ("12".to_owned(), None));
     world.host.report_health("out", Health::Stopped);
     assert_eq!(check(port, "Check", "traces/x").await, ("0".to_owned(), Some(2)));
     extension.shutdown(Deadline::after(Duration::from_secs(5))).await.unwrap();
