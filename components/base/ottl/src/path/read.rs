@@ -272,7 +272,11 @@ impl Root {
                 None => Value::Nil,
                 Some(value) => any::index_held(value, keys)?.map_or(Value::Nil, Value::by_ref),
             },
-            Self::Request(request) => index_value(request.get(on.request, keys)?, request.rest(keys))?,
+            Self::Request(request) => match request.get(on.request, keys)? {
+                // What was not sent has no values either.
+                Value::Nil => Value::Nil,
+                value => index_value(value, request.rest(keys))?,
+            },
             Self::EventIndex => on.child.map_or(Value::Nil, |(_, number)| Value::Int(i64::from(number))),
             // Handled where fields are.
             Self::Field(_) => Value::Nil,
