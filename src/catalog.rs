@@ -11,6 +11,7 @@ pub fn factories() -> Vec<Factory> {
         receiver_nop::factory(),
         processor_batch::factory(),
         processor_memory_limiter::factory(),
+        processor_redaction::factory(),
         exporter_otlp_grpc::factory(),
         exporter_otlp_http::factory(),
         exporter_debug::factory(),

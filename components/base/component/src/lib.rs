@@ -31,6 +31,7 @@ pub mod lifecycle;
 pub mod listen;
 pub mod memory;
 pub mod outbox;
+pub mod pages;
 pub mod row;
 pub mod status;
 pub mod telemetry;

@@ -15,6 +15,8 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 
+use crate::pages::Pages;
+
 pub use exponential::{Exponential, ExponentialBuckets, ExponentialLimits, SCALE_MAX, SCALE_MIN};
 
 /// How much the program tells about itself (`service::telemetry::metrics::level`).
@@ -310,6 +312,7 @@ pub struct Registry {
     families: Mutex<BTreeMap<&'static str, Family>>,
     /// Taken while `families` is held.
     fine: Mutex<Option<Box<FineOf>>>,
+    pages: Pages,
 }
 
 impl fmt::Debug for Registry {
@@ -337,11 +340,18 @@ impl Registry {
             started: SystemTime::now(),
             families: Mutex::default(),
             fine: Mutex::default(),
+            pages: Pages::default(),
         })
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Family>> {
         self.families.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What components publish about themselves beside metrics.
+    #[must_use]
+    pub fn pages(&self) -> &Pages {
+        &self.pages
     }
 
     /// When counting began.

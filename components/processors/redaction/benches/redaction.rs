@@ -1,0 +1,5 @@
+//! What redaction costs.
+
+fn main() {
+    divan::main();
+}

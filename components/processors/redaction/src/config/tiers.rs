@@ -1,0 +1,142 @@
+//! The setting `tiers`: four lists of detectors' names and of patterns for attributes' keys.
+
+use config::{Config, Decode, Decoder, Key, Node, Schema, Validator, Value, codes};
+use detectors::Kind;
+
+use super::DetectorList;
+use crate::pattern;
+
+/// How grave findings are. A detector that is named here is on.
+#[derive(Clone, Debug, PartialEq, Config)]
+pub struct TiersConfig {
+    /// Detectors whose findings are reported and stay; keys (`key: <pattern>`) of attributes that pass unread.
+    pub none: TierList,
+    /// Detectors whose findings are shown in part (`action: partial`).
+    pub low: TierList,
+    /// Detectors whose findings are replaced by the default action, masked where that is `partial`; keys of attributes
+    /// whose whole value is.
+    pub high: TierList,
+    /// Detectors whose findings, and keys whose presence, make the whole item be refused.
+    pub forbidden: TierList,
+}
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TierEntry {
+    /// All findings of a detector.
+    Detector(Kind),
+    /// Attributes whose key matches.
+    Key(String),
+}
+
+/// The entries of a tier.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TierList(pub Vec<TierEntry>);
+
+impl TierList {
+    /// Its detectors.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> {
+        self.0.iter().filter_map(|entry| match entry {
+            TierEntry::Detector(kind) => Some(*kind),
+            TierEntry::Key(_) => None,
+        })
+    }
+
+    /// Its patterns for keys.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|entry| match entry {
+            TierEntry::Key(pattern) => Some(pattern.as_str()),
+            TierEntry::Detector(_) => None,
+        })
+    }
+}
+
+impl TiersConfig {
+    fn lists(&self) -> [(&'static str, &TierList); 4] {
+        [("none", &self.none), ("low", &self.low), ("high", &self.high), ("forbidden", &self.forbidden)]
+    }
+
+    pub(super) fn check(&self, detectors: &DetectorList, v: &mut Validator<'_>) {
+        let mut seen: Vec<(Kind, &str)> = Vec::new();
+        for (tier, list) in self.lists() {
+            for (index, entry) in list.0.iter().enumerate() {
+                let place = format!("tiers::{tier}::{index}");
+                match entry {
+                    TierEntry::Key(_) if tier == "low" => {
+                        v.error(
+                            &place,
+                            "a key's value has no part that could stay; use `high`, or a detector in `low`",
+                        );
+                    }
+                    TierEntry::Key(text) => {
+                        if let Err(problem) = pattern::compile(text) {
+                            v.error(&format!("{place}::key"), problem);
+                        }
+                    }
+                    TierEntry::Detector(kind) => {
+                        if let Some((_, other)) = seen.iter().find(|(seen, _)| seen == kind) {
+                            v.error(&place, format!("`{kind}` is in the tier `{other}` already"));
+                        }
+                        seen.push((*kind, tier));
+                        let acts = |name: Kind| {
+                            detectors.iter().any(|detector| detector.kind == name && detector.config.action.is_some())
+                        };
+                        if acts(*kind) {
+                            v.error(&place, format!("`{kind}` has an `action` already; give it that or a tier"));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Decode for TierList {
+    fn decode(node: &Node, base: Self, cx: &mut Decoder<'_>) -> Self {
+        let items = match &node.value {
+            Value::Null => return base,
+            Value::List(items) => items,
+            _ => {
+                cx.wrong_type(node, "a list");
+                return base;
+            }
+        };
+        let mut list = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            cx.in_index(index, |cx| match (&item.value, item.text()) {
+                (Value::Map(entries), _) => match entries.as_slice() {
+                    [(key, pattern)] if &*key.text == "key" => match pattern.text() {
+                        Some(text) => list.push(TierEntry::Key(text.to_owned())),
+                        None => cx.in_key("key", |cx| cx.wrong_type(pattern, "a regular expression")),
+                    },
+                    _ => cx.wrong_type(item, "the name of a detector, or `key: <regular expression>`"),
+                },
+                (_, Some(name)) => {
+                    if let Some(kind) = Kind::from_name(name) {
+                        list.push(TierEntry::Detector(kind));
+                    } else {
+                        let names = || Kind::ALL.iter().map(|kind| kind.name());
+                        let message = format!("'{}' does not know the detector `{name}`", cx.quoted_path());
+                        let error = cx.error(item, codes::NOT_A_CHOICE, message);
+                        let error = error.with_suggestion(config::nearest(name, names()));
+                        cx.push(error.with_fix(format!("for attributes by their key, write `key: {name}`")));
+                    }
+                }
+                _ => cx.wrong_type(item, "the name of a detector, or `key: <regular expression>`"),
+            });
+        }
+        Self(list)
+    }
+
+    fn schema() -> Schema {
+        Schema::List(|| Schema::Any)
+    }
+
+    fn encode(&self) -> Value {
+        let entry = |entry: &TierEntry| match entry {
+            TierEntry::Detector(kind) => Value::string(kind.name()),
+            TierEntry::Key(pattern) => Value::Map(vec![(Key::new("key"), Node::from(Value::string(pattern.as_str())))]),
+        };
+        Value::List(self.0.iter().map(|it| Node::from(entry(it))).collect())
+    }
+}

@@ -1,0 +1,117 @@
+//! The processor: a worker's state for each batch that is under way, the books of what is refused, what was found told.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use component::pages::Page;
+use component::{Accepted, BoxFuture, Component, DeliveryError, Edit, Host, Settings, StartError};
+use pdata::edit::OpenBatch;
+use pdata::{Outcome, Signal};
+
+use crate::config::RedactionConfig;
+use crate::inventory::Inventory;
+use crate::metrics::Metrics;
+use crate::pass::{Pass, Refused};
+use crate::rules::Rules;
+use crate::text::{Reader, Refusal, State};
+
+/// Where the inventory can be read.
+pub const INVENTORY_PAGE: &str = "/redaction/inventory";
+
+/// States that are kept for later batches. More batches at once make states of their own.
+const STATES_KEPT_MAX: usize = 8;
+
+/// An instance.
+#[derive(Debug)]
+pub(crate) struct Redaction {
+    id: String,
+    rules: Rules,
+    states: Mutex<Vec<Box<State>>>,
+    inventory: Arc<Inventory>,
+    metrics: Metrics,
+    page: Mutex<Option<Page>>,
+}
+
+impl Redaction {
+    pub(crate) fn new(settings: &Settings, config: &RedactionConfig, signal: Signal) -> Result<Self, String> {
+        let key = format!("processor/{}", settings.id);
+        let inventory = settings.shared.get_or_create(&key, || Ok::<_, String>(Arc::new(Inventory::default())))?;
+        Ok(Self {
+            id: settings.id.to_string(),
+            rules: Rules::new(config)?,
+            states: Mutex::default(),
+            inventory,
+            metrics: Metrics::new(&settings.telemetry, signal),
+            page: Mutex::default(),
+        })
+    }
+
+    fn take_state(&self) -> Box<State> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Tells what was found, and keeps the state for another batch.
+    fn give_back(&self, mut state: Box<State>) {
+        if !state.tally.is_empty() {
+            for (entry, count) in &state.tally {
+                self.metrics.found(entry.rule, *count);
+            }
+            self.inventory.add(state.tally.drain(), SystemTime::now());
+        }
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        if states.len() < STATES_KEPT_MAX {
+            states.push(state);
+        }
+    }
+
+    /// Settles what was refused, and says why.
+    fn settle(&self, batch: &mut OpenBatch, refused: &[Refused]) -> Accepted {
+        let mut reasons: Vec<&'static str> = Vec::new();
+        let mut rejected_items = 0;
+        for Refused { position, items, why } in refused {
+            batch.stake_mut().settle_range(*position, *items, Outcome::Rejected);
+            rejected_items += items;
+            let reason = match why {
+                Refusal::Finding(kind) => kind.name(),
+                Refusal::Key => "a key",
+                Refusal::Failed => "not editable",
+            };
+            match why {
+                Refusal::Failed => self.metrics.failed.add(*items),
+                _ => self.metrics.refused.add(*items),
+            }
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
+        }
+        if rejected_items == 0 {
+            return Accepted::all();
+        }
+        let message = format!("`{}` refuses {rejected_items} items as forbidden: {}", self.id, reasons.join(", "));
+        Accepted { rejected_items, message: Some(message.into()) }
+    }
+}
+
+impl Edit for Redaction {
+    fn edit(&self, batch: &mut OpenBatch) -> Result<Accepted, DeliveryError> {
+        let mut state = self.take_state();
+        let context = Arc::clone(batch.context());
+        let mut reader = Reader::new(&self.rules, &mut state, context.tenant_name());
+        let mut pass = Pass::new(&mut reader, batch.editor_mut());
+        pass.run();
+        let refused = pass.refused;
+        self.give_back(state);
+        Ok(self.settle(batch, &refused))
+    }
+}
+
+impl Component for Redaction {
+    fn start<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<(), StartError>> {
+        Box::pin(async move {
+            let inventory = Arc::clone(&self.inventory);
+            let page = host.registry().pages().publish(INVENTORY_PAGE, &self.id, move || inventory.to_json());
+            *self.page.lock().unwrap_or_else(PoisonError::into_inner) = Some(page);
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,429 @@
+//! From a message to the same message without what must not leave: driven by the schema, over serialized bytes.
+//!
+//! Nothing is opened and nothing is copied as long as everything may stay. Whatever the schema calls a string is read as
+//! text, wherever it is; attributes, values, lists and maps are read to their ends; fields that the schema does not know
+//! go. Every occurrence of a field is read, so that none hides another.
+//!
+//! Recursion is bounded by validation, which bounds how deep messages nest.
+
+mod value;
+
+use detectors::{Hint, Place};
+use pdata::schema::{
+    ANY_VALUE, EXPONENTIAL_HISTOGRAM_DATA_POINT, HISTOGRAM_DATA_POINT, KEY_VALUE, Kind, LOG_RECORD, Label, Message,
+    NUMBER_DATA_POINT, RESOURCE, SCOPE, SPAN, SPAN_EVENT, SUMMARY_DATA_POINT,
+};
+use pdata::wire::{Fields, LEN, VARINT, read_varint};
+
+use crate::cache::Cache;
+use crate::config::{Action, Fate};
+use crate::path::Path;
+use crate::rebuild::Rebuild;
+use crate::rules::{KeyFate, KeyRule, Rule};
+use crate::sanitize::Applied;
+use crate::summary;
+use crate::text::{Reader, Refusal, Verdict};
+
+/// What a map of attributes is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Resources, scopes, items, span events: what the Collector treats.
+    Attributes,
+    /// Links, exemplars, metadata.
+    Further,
+    /// A map inside an attribute's value.
+    Nested,
+    /// A log's body, or a map inside it.
+    Body,
+}
+
+/// What becomes of a part of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Keep,
+    Remove,
+    Replace(Vec<u8>),
+}
+
+const NO_KEY: &[u8] = b"";
+
+fn is_table(table: &Message, known: &[&'static Message]) -> bool {
+    known.iter().any(|known| std::ptr::eq(*known, table))
+}
+
+fn is_treated_by_the_collector(table: &Message) -> bool {
+    is_table(
+        table,
+        &[
+            &SPAN,
+            &LOG_RECORD,
+            &NUMBER_DATA_POINT,
+            &HISTOGRAM_DATA_POINT,
+            &EXPONENTIAL_HISTOGRAM_DATA_POINT,
+            &SUMMARY_DATA_POINT,
+            &RESOURCE,
+            &SCOPE,
+            &SPAN_EVENT,
+        ],
+    )
+}
+
+impl Reader<'_> {
+    /// What becomes of a message; nothing if it stays as it is.
+    pub(crate) fn message(
+        &mut self,
+        table: &'static Message,
+        source: &[u8],
+        path: &Path<'_>,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        if !self.summarizes() || !is_treated_by_the_collector(table) {
+            return self.fields(table, source, path);
+        }
+        let around = (std::mem::take(&mut self.lists), std::mem::take(&mut self.body));
+        let outcome = self.fields(table, source, path);
+        let (lists, body) = (std::mem::replace(&mut self.lists, around.0), std::mem::replace(&mut self.body, around.1));
+        let changed = outcome?;
+        let told = summary::apply(table, changed.as_deref().unwrap_or(source), lists, body, self.rules.summary);
+        Ok(told.or(changed))
+    }
+
+    fn fields(&mut self, table: &'static Message, source: &[u8], path: &Path<'_>) -> Result<Option<Vec<u8>>, Refusal> {
+        let mut out = Rebuild::new(source);
+        let mut end = 0;
+        let pairs = table.attributes_number();
+        let is_read = self.rules.everywhere || is_treated_by_the_collector(table);
+        let mode = if is_treated_by_the_collector(table) { Mode::Attributes } else { Mode::Further };
+        for field in Fields::new(source) {
+            end = field.end;
+            let content = source.get(field.value.clone()).unwrap_or_default();
+            if field.number == pairs && field.wire_type == LEN {
+                if !is_read {
+                    continue;
+                }
+                match self.pair(content, mode, path)? {
+                    Outcome::Keep => {}
+                    Outcome::Remove => out.cut(&field),
+                    Outcome::Replace(new) => out.put(&field, field.number, &new),
+                }
+                continue;
+            }
+            let known = table.field(field.number).filter(|known| {
+                let packed = known.label == Label::Repeated && field.wire_type == LEN;
+                packed || field.wire_type == known.kind.wire_type()
+            });
+            let Some(known) = known else {
+                if self.rules.unknown_fields == Fate::Remove {
+                    self.note(Rule::UnknownField, path);
+                    out.cut(&field);
+                }
+                continue;
+            };
+            let outcome = match known.kind {
+                Kind::String => {
+                    let sanitizers = self.sanitizers_of_field(table, field.number, source, content);
+                    self.string(content, sanitizers, &path.name(known.name.as_bytes()))?
+                }
+                Kind::Message(inner) | Kind::Item(inner) => {
+                    let path = path.name(known.name.as_bytes());
+                    if std::ptr::eq(inner, &raw const ANY_VALUE) {
+                        self.body(content, &path)?
+                    } else {
+                        debug_assert!(
+                            !std::ptr::eq(inner, &raw const KEY_VALUE),
+                            "attributes are told by their number"
+                        );
+                        self.message(inner, content, &path)?.map_or(Outcome::Keep, Outcome::Replace)
+                    }
+                }
+                // IDs, numbers, enumerations.
+                _ => Outcome::Keep,
+            };
+            match outcome {
+                Outcome::Keep => {}
+                Outcome::Remove => out.cut(&field),
+                Outcome::Replace(new) => out.put(&field, field.number, &new),
+            }
+        }
+        Ok(out.finish(end))
+    }
+
+    /// What becomes of a string that is no attribute: a name, a message, a unit, a URL of a schema, …
+    pub(crate) fn string(&mut self, text: &[u8], sanitizers: Applied, path: &Path<'_>) -> Result<Outcome, Refusal> {
+        if !self.rules.everywhere {
+            return Ok(self.sanitized(text, sanitizers, path));
+        }
+        let place = Place { hint: Hint::Text, key: NO_KEY };
+        Ok(match self.text(text, place, sanitizers, path)? {
+            Verdict::Clean | Verdict::Allowed => Outcome::Keep,
+            Verdict::Replaced(new) => Outcome::Replace(utf8(new)),
+            Verdict::Removed => Outcome::Remove,
+        })
+    }
+
+    /// As the Collector does it: names of spans meet the sanitizers and nothing else.
+    fn sanitized(&mut self, text: &[u8], sanitizers: Applied, path: &Path<'_>) -> Outcome {
+        let rules = self.rules;
+        if sanitizers.is_none() || rules.allowed_values.iter().any(|pattern| pattern.is_match(text)) {
+            return Outcome::Keep;
+        }
+        let mut changed = None;
+        if sanitizers.url
+            && let Some(new) = crate::sanitize::Sanitizers::url(text)
+        {
+            self.note(Rule::Url, path);
+            changed = Some(new);
+        }
+        if let Some(new) = rules.sanitizers.query(changed.as_deref().unwrap_or(text), sanitizers.databases) {
+            self.note(Rule::Database, path);
+            changed = Some(new);
+        }
+        changed.map_or(Outcome::Keep, |new| Outcome::Replace(utf8(new)))
+    }
+
+    /// The sanitizers for names of client and server spans.
+    fn sanitizers_of_field(&self, table: &Message, number: u32, source: &[u8], name: &[u8]) -> Applied {
+        const NAME: u32 = 5;
+        const KIND: u32 = 6;
+        const SERVER_CLIENT: std::ops::RangeInclusive<u64> = 2..=3;
+        if number != NAME || !self.rules.sanitizers.has_span_names() || !std::ptr::eq(table, &raw const SPAN) {
+            return Applied::default();
+        }
+        let kinds = Fields::new(source).filter(|field| field.number == KIND && field.wire_type == VARINT);
+        let kind = kinds.last().and_then(|field| read_varint(source, &mut field.value.start.clone()));
+        if kind.is_some_and(|kind| SERVER_CLIENT.contains(&kind)) {
+            self.rules.sanitizers.of_span_name(name)
+        } else {
+            Applied::default()
+        }
+    }
+
+    /// What is decided about a key, and the key that takes its place. `None` in place of the rule: it goes.
+    fn key(&mut self, key: &[u8], path: &Path<'_>) -> Result<(Option<KeyRule>, Option<Vec<u8>>), Refusal> {
+        if let Some(rule) = self.state.cache.key(key) {
+            return Ok((Some(rule), None));
+        }
+        let rule = self.rules.key(key);
+        let is_read = self.rules.everywhere && !rule.is_vouched && self.rules.reads_values();
+        let goes_anyway = rule.fate == KeyFate::NotAllowed;
+        if is_read && !goes_anyway {
+            // The path must not name the key.
+            match self.text(key, Place::text(), Applied::default(), &path.name(b"(key)"))? {
+                Verdict::Clean | Verdict::Allowed => {}
+                Verdict::Replaced(new) => return Ok((Some(rule), Some(utf8(new)))),
+                Verdict::Removed => return Ok((None, None)),
+            }
+        }
+        self.state.cache.put_key(key, rule);
+        Ok((Some(rule), None))
+    }
+
+    /// What becomes of an attribute, or of an entry of a map.
+    pub(crate) fn pair(&mut self, pair: &[u8], mode: Mode, path: &Path<'_>) -> Result<Outcome, Refusal> {
+        let top = matches!(mode, Mode::Attributes | Mode::Further);
+        let place = if top { Cache::pair_place(pair) } else { None };
+        if let Some(place) = place
+            && self.state.cache.is_clean_pair(place, pair)
+        {
+            return Ok(Outcome::Keep);
+        }
+        let (noted, told) = (self.noted, self.lists.told());
+        let outcome = self.read_pair(pair, mode, path)?;
+        if let Some(place) = place
+            && outcome == Outcome::Keep
+            && (self.noted, self.lists.told()) == (noted, told)
+        {
+            self.state.cache.put_pair(place, pair);
+        }
+        Ok(outcome)
+    }
+
+    fn read_pair(&mut self, pair: &[u8], mode: Mode, path: &Path<'_>) -> Result<Outcome, Refusal> {
+        let parts = Parts::of(pair);
+        let key = parts.key(pair);
+        let (rule, new_key) = self.key(key, path)?;
+        let shown = new_key.as_deref().unwrap_or(key);
+        let here = path.name(shown);
+        let Some(rule) = rule else {
+            self.tell_removed(mode, b"(key)", path);
+            return Ok(Outcome::Remove);
+        };
+        match rule.fate {
+            KeyFate::Ignored => {
+                if self.summarizes() {
+                    match mode {
+                        Mode::Attributes => self.lists.ignored += 1,
+                        Mode::Body => self.body.ignored += 1,
+                        Mode::Further | Mode::Nested => {}
+                    }
+                }
+                return Ok(Outcome::Keep);
+            }
+            KeyFate::NotAllowed if mode != Mode::Nested => {
+                self.note(Rule::NotAllowedKey, path);
+                self.tell_removed(mode, shown, &here);
+                return Ok(Outcome::Remove);
+            }
+            KeyFate::Forbidden => {
+                self.note(Rule::ForbiddenKey, &here);
+                return Err(Refusal::Key);
+            }
+            _ => {}
+        }
+        let mut out = Rebuild::new(pair);
+        let mut end = 0;
+        let mut changed = new_key.is_some();
+        for field in Fields::new(pair) {
+            end = field.end;
+            match (field.number, field.wire_type) {
+                (KEY, LEN) => {
+                    if let Some(key) = &new_key {
+                        out.put(&field, KEY, key);
+                    }
+                }
+                (VALUE, LEN) => {
+                    let value = pair.get(field.value.clone()).unwrap_or_default();
+                    match self.value_of_key(value, key, rule, mode, &here)? {
+                        Outcome::Keep => {}
+                        Outcome::Remove => {
+                            self.tell_removed(mode, shown, &here);
+                            return Ok(Outcome::Remove);
+                        }
+                        Outcome::Replace(new) => {
+                            changed = true;
+                            out.put(&field, VALUE, &new);
+                        }
+                    }
+                }
+                (KEY_STRINDEX, VARINT) => {}
+                _ => {
+                    if self.rules.unknown_fields == Fate::Remove {
+                        self.note(Rule::UnknownField, &here);
+                        out.cut(&field);
+                    }
+                }
+            }
+        }
+        if changed && mode == Mode::Attributes && self.summarizes() {
+            self.lists.masked.push(String::from_utf8_lossy(shown).into_owned());
+        }
+        Ok(out.finish(end).map_or(Outcome::Keep, Outcome::Replace))
+    }
+
+    /// What becomes of the value of an attribute, by what is decided about its key.
+    fn value_of_key(
+        &mut self,
+        value: &[u8],
+        key: &[u8],
+        rule: KeyRule,
+        mode: Mode,
+        path: &Path<'_>,
+    ) -> Result<Outcome, Refusal> {
+        match rule.fate {
+            KeyFate::High => {
+                self.note(Rule::HighKey, path);
+                if self.rules.default_action == Action::Drop {
+                    return Ok(Outcome::Remove);
+                }
+                let mut text = Vec::new();
+                let whole = value::text_of(value);
+                let rules = self.rules;
+                self.state.renderer.put_whole(rules.default_action, &rules.keys, &whole, &mut text);
+                Ok(Outcome::Replace(value::string(&text)))
+            }
+            KeyFate::Blocked => {
+                let text = if self.rules.all_types { value::text_of(value) } else { value::str_of(value) };
+                if mode != Mode::Body && self.rules.allowed_values.iter().any(|pattern| pattern.is_match(&text)) {
+                    self.tell_allowed(mode, path);
+                    return Ok(Outcome::Keep);
+                }
+                self.note(Rule::BlockedKey, path);
+                self.tell_body_masked(mode, path);
+                // Line by line, as the Collector's `.*` does.
+                let mut masked = Vec::new();
+                for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
+                    if index > 0 {
+                        masked.push(b'\n');
+                    }
+                    self.rules.masker.put(line, &mut masked);
+                }
+                Ok(Outcome::Replace(value::string(&masked)))
+            }
+            _ => {
+                let sanitizers = if mode == Mode::Body { self.rules.sanitizers.of_body() } else { rule.sanitizers };
+                let outcome = self.value(value, Place { hint: rule.hint, key }, sanitizers, mode, path)?;
+                Ok(outcome)
+            }
+        }
+    }
+
+    /// What becomes of a log's body.
+    fn body(&mut self, value: &[u8], path: &Path<'_>) -> Result<Outcome, Refusal> {
+        self.value(value, Place::text(), self.rules.sanitizers.of_body(), Mode::Body, path)
+    }
+
+    fn tell_removed(&mut self, mode: Mode, key: &[u8], path: &Path<'_>) {
+        if !self.summarizes() {
+            return;
+        }
+        match mode {
+            Mode::Attributes => self.lists.redacted.push(String::from_utf8_lossy(key).into_owned()),
+            Mode::Body => self.body.redacted.push(in_body(path)),
+            Mode::Further | Mode::Nested => {}
+        }
+    }
+
+    pub(crate) fn tell_allowed(&mut self, mode: Mode, path: &Path<'_>) {
+        if !self.summarizes() {
+            return;
+        }
+        match mode {
+            Mode::Attributes => self.lists.allowed.push(path.last()),
+            Mode::Body => self.body.allowed.push(in_body(path)),
+            Mode::Further | Mode::Nested => {}
+        }
+    }
+
+    pub(crate) fn tell_body_masked(&mut self, mode: Mode, path: &Path<'_>) {
+        if mode == Mode::Body && self.summarizes() {
+            self.body.masked.push(in_body(path));
+        }
+    }
+}
+
+/// How the Collector names a place in a body.
+fn in_body(path: &Path<'_>) -> String {
+    let text = path.in_body();
+    if text.is_empty() { "body".to_owned() } else { text }
+}
+
+/// Fields of `KeyValue`.
+const KEY: u32 = 1;
+const VALUE: u32 = 2;
+const KEY_STRINDEX: u32 = 3;
+
+/// Where the key of a pair is.
+struct Parts(std::ops::Range<usize>);
+
+impl Parts {
+    fn of(pair: &[u8]) -> Self {
+        if let [0x0a, len @ 0..=0x7f, rest @ ..] = pair
+            && usize::from(*len) <= rest.len()
+        {
+            return Self(2..2 + usize::from(*len));
+        }
+        let keys = Fields::new(pair).filter(|field| field.number == KEY && field.wire_type == LEN);
+        Self(keys.last().map_or(0..0, |field| field.value))
+    }
+
+    fn key<'p>(&self, pair: &'p [u8]) -> &'p [u8] {
+        pair.get(self.0.clone()).unwrap_or_default()
+    }
+}
+
+/// Text that is certainly UTF-8: a pattern may cut through a character.
+pub(crate) fn utf8(text: Vec<u8>) -> Vec<u8> {
+    match String::from_utf8(text) {
+        Ok(text) => text.into_bytes(),
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned().into_bytes(),
+    }
+}
