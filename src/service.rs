@@ -5,17 +5,18 @@ pub mod head;
 pub mod plan;
 pub mod telemetry;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use component::lifecycle::Phase;
-use component::{Deadline, Host, Level, Registry, StartError};
+use component::{ComponentId, Deadline, Extension, Host, Level, Registry, StartError};
 use config::{Env, Errors, LoadOptions, Loaded};
 use pdata::{AccountKey, ByteAccount, Ledger, Totals};
 use tokio::sync::mpsc;
 
 use crate::catalog::Catalog;
-use graph::{Graph, StopReport};
+use graph::{Graph, Retiring, StopReport};
 use plan::Plan;
 
 /// How the service is run; what the command line says.
@@ -85,6 +86,22 @@ pub struct ReloadReport {
     pub took: Duration,
 }
 
+/// A reload after the new graph took over: what is left is to wait for the end of what it replaced.
+pub struct Reload {
+    created: usize,
+    kept: usize,
+    begun: Instant,
+    deadline: Deadline,
+    extensions: BTreeMap<ComponentId, Arc<dyn Extension>>,
+    staged: telemetry::Staged,
+}
+
+impl std::fmt::Debug for Reload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reload").field("created", &self.created).field("kept", &self.kept).finish_non_exhaustive()
+    }
+}
+
 /// What a shutdown left behind.
 #[derive(Clone, Debug)]
 pub struct ShutdownReport {
@@ -108,8 +125,10 @@ pub struct Service {
     options: ServiceOptions,
     catalog: Arc<Catalog>,
     host: Host,
-    fatal: mpsc::Receiver<String>,
+    fatal: Option<mpsc::Receiver<String>>,
     graph: Graph,
+    /// What a reload replaced and that has not ended yet.
+    retiring: Option<Retiring>,
     plan: Plan,
     telemetry: telemetry::OwnTelemetry,
 }
@@ -140,7 +159,7 @@ impl Service {
         telemetry.show_edges(graph.edges());
         std::mem::swap(&mut old, &mut graph);
         host.set_phase(Phase::Running);
-        Ok(Self { options, catalog, host, fatal, graph: old, plan, telemetry })
+        Ok(Self { options, catalog, host, fatal: Some(fatal), graph: old, retiring: None, plan, telemetry })
     }
 
     /// What the components share.
@@ -167,21 +186,34 @@ impl Service {
         &self.plan
     }
 
-    /// Waits for an error after which the process has to stop.
-    pub async fn fatal(&mut self) -> String {
-        match self.fatal.recv().await {
-            Some(error) => error,
-            None => std::future::pending().await,
-        }
+    /// Where errors arrive after which the process has to stop. `None` when it was asked for before.
+    pub fn fatal_errors(&mut self) -> Option<mpsc::Receiver<String>> {
+        self.fatal.take()
     }
 
-    /// Reads the configuration again and changes what is different. Replaced components drain until the deadline. On any
+    /// Reads the configuration again and changes what is different. What replaced components hold passes to those that take
+    /// their place; components that cannot do that, or that nothing takes the place of, drain until the deadline. On any
     /// error the running graph goes on untouched.
     ///
     /// # Errors
     /// What is wrong with the new configuration, or which component could not start.
     pub async fn reload(&mut self, env: &dyn Env, deadline: Deadline) -> Result<ReloadReport, ServiceError> {
+        let reload = self.begin_reload(env, deadline).await?;
+        Ok(self.finish_reload(reload).await)
+    }
+
+    /// The first half of [`Service::reload`]: loads, validates, starts and connects. When it returns, everything new goes to
+    /// the new graph, and the end of what was replaced has begun. An earlier reload whose second half was not run is
+    /// waited for.
+    ///
+    /// # Errors
+    /// As [`Service::reload`].
+    pub async fn begin_reload(&mut self, env: &dyn Env, deadline: Deadline) -> Result<Reload, ServiceError> {
         let begun = Instant::now();
+        if let Some(earlier) = &mut self.retiring {
+            let _told = earlier.ended().await;
+            self.retiring = None;
+        }
         let (_loaded, plan, mut graph) = prepare(&self.options, env, &self.catalog, &self.host, &self.graph)?;
         for warning in &plan.warnings {
             tracing::warn!(code = warning.code, "{warning}");
@@ -199,22 +231,53 @@ impl Service {
         }
         let replaced = graph.connect();
         self.telemetry.show_edges(graph.edges());
-        let old = std::mem::replace(&mut self.graph, graph);
-        let stopped = old.stop(&self.graph, replaced, deadline, &self.host).await;
-        self.host.listeners().release(true);
-        self.host.set_extensions(extensions);
-        self.telemetry.commit(staged, &plan.telemetry, deadline).await;
         self.plan = plan;
-        Ok(ReloadReport { created, kept, stopped, took: begun.elapsed() })
+        let old = std::mem::replace(&mut self.graph, graph);
+        let replaced = old.retire(&mut self.graph, replaced);
+        if !replaced.is_empty() {
+            tracing::info!(?replaced, "the new configuration is in use; what it replaced comes to its end");
+        }
+        self.retiring = Some(replaced.spawn(deadline, self.host.clone()));
+        Ok(Reload { created, kept, begun, deadline, extensions, staged })
     }
 
-    /// Stops accepting, drains until the deadline, and closes the books.
+    /// The second half of [`Service::reload`]: waits for the end of what was replaced. The future may be dropped to shut
+    /// down; [`Service::shutdown`] then waits for what is left of that end.
+    pub async fn finish_reload(&mut self, reload: Reload) -> ReloadReport {
+        let Reload { created, kept, begun, deadline, extensions, staged } = reload;
+        let stopped = match &mut self.retiring {
+            Some(retiring) => retiring.ended().await,
+            None => StopReport::default(),
+        };
+        self.retiring = None;
+        self.host.listeners().release(true);
+        self.host.set_extensions(extensions);
+        self.telemetry.commit(staged, &self.plan.telemetry, deadline).await;
+        ReloadReport { created, kept, stopped, took: begun.elapsed() }
+    }
+
+    /// Stops accepting, drains until the deadline, and closes the books. What a reload replaced and has not ended yet goes on
+    /// draining meanwhile, until the deadline that it was given if that is the earlier one.
     pub async fn shutdown(self, deadline: Deadline) -> ShutdownReport {
         self.host.set_phase(Phase::Stopping);
-        let stopped = self.graph.stop(&Graph::default(), Vec::new(), deadline, &self.host).await;
+        // Held by a reload that was not finished.
+        self.host.listeners().release(true);
+        let all = self.graph.retire(&mut Graph::default(), BTreeMap::new());
+        let stopped = all.run_after(self.retiring, deadline, &self.host).await;
+        settled(self.host.ledger()).await;
         // What it tells last is how everything ended.
         self.telemetry.shutdown(Deadline::after(deadline.remaining().max(telemetry::GRACE))).await;
         ShutdownReport { accounts: self.host.ledger().read(), stopped }
+    }
+}
+
+/// Waits a moment for tasks that were handed back a batch at the deadline and are about to say what becomes of it.
+async fn settled(ledger: &Ledger) {
+    for _ in 0..50 {
+        if ledger.read().iter().all(|(_, totals)| totals.held == 0) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

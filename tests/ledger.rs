@@ -2,13 +2,16 @@
 //! items without saying so is found out.
 //!
 //! Strategy: a seed yields a configuration of pipelines over test components (`support/mod.rs`): processors that drop,
-//! hold and refuse, connectors, exporters that fail for a while or for good. Batches are fed while the configuration is
-//! replaced by other random ones, then the service shuts down. Invariants: at every cut the difference is 0 (batches in
+//! hold and refuse, connectors, exporters that fail for a while or for good, exporters with a real queue in front of a
+//! destination that comes and goes. Batches are fed while the configuration is replaced by other random ones, in which
+//! components come back changed and get what their predecessors held; then the service shuts down, every other time in the
+//! middle of a reload. Invariants: at every cut the difference is 0 (batches in
 //! flight are held); at the end nothing is held; a leaking component shows exactly what it lost.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 mod support;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,9 +23,35 @@ use weir::service::{Service, ServiceOptions};
 /// Tests run side by side, and there is one port 8888.
 const QUIET: &str = "  telemetry:\n    metrics: {level: none}\n";
 
-fn section(name: &str, ids: &[String]) -> String {
-    let entries: String = ids.iter().map(|id| format!("  {id}:\n")).collect();
+fn section(name: &str, ids: &[String], random: &mut Random) -> String {
+    let mut entries = String::new();
+    for id in ids {
+        entries.push_str(&format!("  {id}: {}\n", block(id, random)));
+    }
     if ids.is_empty() { String::new() } else { format!("{name}:\n{entries}") }
+}
+
+/// A random block for a component.
+fn block(id: &str, random: &mut Random) -> String {
+    match id.split('/').next() {
+        Some("holding" | "steady" | "flaky" | "strict") => format!("{{version: {}}}", random.below(2)),
+        Some("batch") => ["{timeout: 10ms}", "{timeout: 1s, send_batch_size: 20, send_batch_max_size: 30}"]
+            [random.below(2)]
+        .to_owned(),
+        Some("queued") => {
+            let queue = [
+                "{num_consumers: 1}",
+                "{queue_size: 3}",
+                "{sizer: items, queue_size: 30}",
+                "{batch: {min_size: 30, max_size: 50, flush_timeout: 50ms}}",
+                "{wait_for_result: true}",
+                "{block_on_overflow: true, queue_size: 2}",
+                "{enabled: false}",
+            ][random.below(7)];
+            format!("{{sending_queue: {queue}, retry_on_failure: {{initial_interval: 20ms, max_interval: 100ms}}}}")
+        }
+        _ => String::new(),
+    }
 }
 
 /// A random configuration: 1 to 3 pipelines in a line or apart, each with 0 to 3 processors and 1 to 3 exporters.
@@ -31,10 +60,10 @@ fn configuration(random: &mut Random, leak: bool) -> String {
     let (mut processors, mut exporters, mut connectors) = (Vec::new(), Vec::new(), Vec::new());
     let mut text = String::new();
     for n in 0..pipelines {
-        let kinds = ["dropping", "holding", "refusing", "passing"];
-        let chain: Vec<String> = (0..random.below(4)).map(|k| format!("{}/{n}{k}", kinds[random.below(4)])).collect();
+        let kinds = ["dropping", "holding", "refusing", "passing", "batch"];
+        let chain: Vec<String> = (0..random.below(4)).map(|k| format!("{}/{n}{k}", kinds[random.below(5)])).collect();
         let mut ends: Vec<String> = (0..1 + random.below(3))
-            .map(|k| format!("{}/{k}", ["steady", "flaky", "strict"][random.below(3)]))
+            .map(|k| format!("{}/{k}", ["steady", "flaky", "strict", "queued"][random.below(4)]))
             .collect();
         ends.sort();
         ends.dedup();
@@ -69,9 +98,9 @@ fn configuration(random: &mut Random, leak: bool) -> String {
     exporters.dedup();
     format!(
         "receivers:\n  feed:\n{}{}{}service:\n{QUIET}  pipelines:\n{text}",
-        section("processors", &processors),
-        section("exporters", &exporters),
-        section("connectors", &connectors),
+        section("processors", &processors, random),
+        section("exporters", &exporters, random),
+        section("connectors", &connectors, random),
     )
 }
 
@@ -108,13 +137,20 @@ async fn run(seed: u64, leak: bool) -> i128 {
                 assert_eq!(totals.difference(), 0, "seed {seed} round {round} {key:?} {totals:?}");
             }
         }
-        if !leak && round % 10 == 9 {
+        feeds.destination.is_down.store(random.below(2) == 0, Ordering::Relaxed);
+        if !leak && round % 5 == 4 {
             *text.lock().unwrap() = configuration(&mut random, false);
-            service.reload(&env, Deadline::after(Duration::from_secs(20))).await.unwrap_or_else(|error| {
+            let deadline = Duration::from_millis([20_000, 50, 0][random.below(3)]);
+            service.reload(&env, Deadline::after(deadline)).await.unwrap_or_else(|error| {
                 panic!("seed {seed}: {error:?}\n{}", text.lock().unwrap());
             });
         }
         tokio::time::sleep(Duration::from_millis(random.below(40) as u64)).await;
+    }
+    feeds.destination.is_down.store(false, Ordering::Relaxed);
+    if !leak && random.below(2) == 0 {
+        *text.lock().unwrap() = configuration(&mut random, false);
+        let _unfinished = service.begin_reload(&env, Deadline::after(Duration::from_secs(20))).await.unwrap();
     }
     let report = service.shutdown(Deadline::after(Duration::from_secs(20))).await;
     for task in tasks {

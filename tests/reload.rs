@@ -22,7 +22,7 @@ use backend::{Backend, Protocol};
 use component::{Consumer as _, Health};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use pdata::Signal;
-use support::Feeds;
+use support::{Feeds, pipeline};
 use testkit::otlp_arbitrary::Request;
 use tokio::task::JoinSet;
 use weir::catalog::Catalog;
@@ -306,17 +306,6 @@ async fn two_components_cannot_come_to_share_an_address() {
     running.stop().await;
 }
 
-/// A pipeline over test components, `processors` in the middle.
-fn pipeline(processors: &[&str]) -> String {
-    let defined: String = processors.iter().map(|id| format!("  {id}:\n")).collect();
-    let section = if processors.is_empty() { String::new() } else { format!("processors:\n{defined}") };
-    format!(
-        "receivers: {{feed: }}\n{section}exporters: {{steady: }}\nservice:\n  telemetry: {{metrics: {{level: none}}}}\n  \
-         pipelines:\n    logs: {{receivers: [feed], processors: [{}], exporters: [steady]}}\n",
-        processors.join(", ")
-    )
-}
-
 /// `holding` owns state and is kept by every reload; what stands behind it changes: nothing, a synchronous processor
 /// that drops every other item, another stateful one.
 #[tokio::test(start_paused = true)]
@@ -355,29 +344,111 @@ async fn what_stands_behind_a_kept_processor_can_change() {
     running.stop().await;
 }
 
-/// Batches wait for another attempt at the branch that refused them while reloads change what stands before. The branch that
-/// has them does not get them again.
+/// Batches wait for another attempt at the branch that refused them while reloads change what stands before, replace the
+/// branches, put something around them (counters, own traces), and take another branch away and back. The branch that has
+/// them does not get them again.
 #[tokio::test(start_paused = true)]
 async fn a_reload_does_not_forget_which_branch_has_a_batch() {
-    let feeds = Feeds::default();
-    let yaml = |processors| {
-        pipeline(processors).replace("[steady]", "[steady, flaky]").replace("{steady: }", "{steady: , flaky: }")
+    let plain = "metrics: {level: none}".to_owned();
+    let detailed =
+        "metrics: {level: detailed, readers: [{pull: {exporter: {prometheus: {host: 127.0.0.1, port: 0}}}}]}";
+    let traces = "metrics: {level: none}, traces: {processors: [{batch: {exporter: {otlp: {protocol: grpc, endpoint: 'http://127.80.90.9:9'}}}}]}";
+    let ends = |more: &str, version: u32| {
+        format!(
+            "exporters: [steady, flaky{more}]@exporters: {{steady: {{version: {version}}}, flaky: {{version: {version}}}, strict: }}"
+        )
     };
-    let mut running = Running::start(yaml(&["holding"]), support::catalog(&feeds, 1)).await;
+    // Telemetry, processors, exporters.
+    let changes: Vec<(String, &[&str], String)> = vec![
+        (plain.clone(), &["passing", "holding"], ends("", 0)),
+        (plain.clone(), &["holding"], ends("", 1)),
+        (detailed.to_owned(), &["holding"], ends("", 1)),
+        (traces.to_owned(), &["holding"], ends("", 1)),
+        (plain.clone(), &["holding"], ends("", 2)),
+        (plain, &["holding"], ends("", 0)),
+    ];
+    let feeds = Feeds::default();
+    let yaml = |(telemetry, processors, ends): &(String, &[&str], String)| {
+        let (ends, defined) = ends.split_once('@').unwrap();
+        let yaml = pipeline(processors).replace("exporters: [steady]", ends);
+        yaml.replace("exporters: {steady: }", defined).replace("metrics: {level: none}", telemetry)
+    };
+    let mut running = Running::start(yaml(&changes[5]), support::catalog(&feeds, 1)).await;
     let ledger = Arc::clone(running.service.host().ledger());
     let mut fed = 0;
-    for round in 0..10 {
-        for _ in 0..20 {
-            feeds.edge("feed", Signal::Logs).unwrap().consume(support::logs(4, "")).await.unwrap();
-            fed += 4;
-        }
-        for row in [&["passing", "holding"][..], &["holding"]] {
+    for round in 0..4 {
+        for (n, change) in changes.iter().enumerate() {
+            for _ in 0..20 {
+                feeds.edge("feed", Signal::Logs).unwrap().consume(support::logs(4, "")).await.unwrap();
+                fed += 4;
+            }
             tokio::time::sleep(Duration::from_millis(70)).await;
-            running.reload(yaml(row)).await.unwrap();
+            running.reload(yaml(change)).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(120)).await;
+            let totals = ledger.read()[0].1.clone();
+            let counted = (totals.copies, totals.delivered, totals.held, totals.difference());
+            assert_eq!(counted, (fed, 2 * fed, 0, 0), "round {round}, change {n}");
         }
-        tokio::time::sleep(Duration::from_secs(120)).await;
-        let totals = ledger.read()[0].1.clone();
-        assert_eq!((totals.copies, totals.delivered, totals.held), (fed, 2 * fed, 0), "round {round}");
     }
+    running.stop().await;
+}
+
+/// While batches wait for one branch, another is taken away, so that the fan-out has one branch alone; then it comes back.
+#[tokio::test(start_paused = true)]
+async fn a_branch_that_comes_and_goes_does_not_double_what_the_others_have() {
+    let feeds = Feeds::default();
+    let yaml = |ends: &str| {
+        pipeline(&["holding"]).replace("[steady]", ends).replace(
+            "{steady: }",
+            "{steady: , queued: {sending_queue: {enabled: false}, retry_on_failure: {enabled: false}}}",
+        )
+    };
+    let both = yaml("[steady, queued]");
+    let mut running = Running::start(both.clone(), support::catalog(&feeds, 1)).await;
+    let ledger = Arc::clone(running.service.host().ledger());
+    feeds.destination.is_down.store(true, Ordering::Relaxed);
+    feeds.edge("feed", Signal::Logs).unwrap().consume(support::logs(4, "")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for ends in [yaml("[queued]"), both.clone(), yaml("[queued, steady]")] {
+        running.reload(ends).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let totals = ledger.read()[0].1.clone();
+        assert_eq!((totals.delivered, totals.held, totals.difference()), (4, 4, 0));
+    }
+    // The branch that lacks it goes.
+    running.reload(yaml("[steady]")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let totals = ledger.read()[0].1.clone();
+    assert_eq!((totals.delivered, totals.held, totals.difference()), (4, 0, 0));
+    assert_eq!(totals.dropped.get("branch_removed"), Some(&4), "{totals:?}");
+    running.stop().await;
+}
+
+/// A reload that takes a component away does not wait for batches that are elsewhere.
+#[tokio::test(start_paused = true)]
+async fn a_reload_waits_only_for_what_leads_to_replaced_components() {
+    let feeds = Feeds::default();
+    let yaml = |side: &str| {
+        format!(
+            "receivers: {{feed: , feed/side: }}\nprocessors: {{passing: }}\nexporters: {{slow: , steady: , steady/side: \
+             }}\nservice:\n  telemetry: {{metrics: {{level: none}}}}\n  pipelines:\n    logs: {{receivers: [feed], processors: \
+             [passing], exporters: [slow, steady]}}\n    logs/side: {{receivers: [feed/side], processors: [], exporters: \
+             [{side}]}}\n"
+        )
+    };
+    let mut running = Running::start(yaml("steady, steady/side"), support::catalog(&feeds, 1)).await;
+    let edge = feeds.edge("feed", Signal::Logs).unwrap();
+    let waiting = tokio::spawn(async move { edge.consume(support::logs(4, "")).await.is_ok() });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let begun = tokio::time::Instant::now();
+    running.reload(yaml("steady")).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(!waiting.is_finished());
+    // It does wait for those that are inside what it replaces.
+    let begun = tokio::time::Instant::now();
+    running.reload(yaml("steady").replace("slow: ", "slow: {version: 1}")).await.unwrap();
+    assert!(begun.elapsed() > Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(waiting.await.unwrap());
+    running.check_books();
     running.stop().await;
 }

@@ -2,8 +2,9 @@
 //!
 //! [`Graph::build`] creates what a plan asks for, taking over every node of the old graph whose identity (kind, ID,
 //! signal, pipeline, resolved configuration, extensions it refers to) is the same. Nothing is bound or swapped by it.
-//! [`Graph::start`] starts the new nodes, [`Graph::connect`] swaps the edges, and [`Graph::stop`] ends nodes that are no
-//! longer wanted, upstream first, so that each drains into a neighbour that still works.
+//! [`Graph::start`] starts the new nodes, [`Graph::connect`] swaps the edges, and [`Graph::retire`] ends nodes that are no
+//! longer wanted: those that have a successor hand over to it, the others drain, upstream first, so that each has a
+//! neighbour that still works.
 
 mod build;
 mod counts;
@@ -16,7 +17,8 @@ use std::sync::Arc;
 use component::edge::Replaced;
 use component::lifecycle::Layout;
 use component::{
-    Component, ComponentId, Consumer, Edge, Extension, Health, Host, Kind, Process, Stage, StartError, factory::Shared,
+    Component, ComponentId, Consumer, Edge, Extension, Health, Host, Kind, Process, Roster, Stage, StartError,
+    factory::Shared,
 };
 use pdata::{Gate, Signal};
 
@@ -24,7 +26,7 @@ use super::head::Head;
 use super::plan::PipelineId;
 use super::telemetry::trace::SpanSlot;
 pub use layout::redact;
-pub use stop::StopReport;
+pub use stop::{Retirement, Retiring, StopReport};
 
 /// Key of an instance.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,10 +114,31 @@ struct Node {
 /// Where an edge leads, and the gates that admission at it asks.
 type Target = (Arc<dyn Consumer>, Vec<Arc<Gate>>);
 
-/// A fan-out and what it leads to.
-struct Split {
-    branches: Vec<Arc<dyn Consumer>>,
-    fanout: Arc<dyn Consumer>,
+/// What the target of an edge calls before the next edge: nodes, and those next edges. Batches handed over at an edge are
+/// inside these nodes, or past one of these edges, until they are answered.
+#[derive(Clone, Debug, Default)]
+struct Reach {
+    nodes: BTreeSet<NodeKey>,
+    edges: BTreeSet<String>,
+}
+
+impl Reach {
+    fn node(key: NodeKey) -> Self {
+        Self { nodes: BTreeSet::from([key]), ..Self::default() }
+    }
+
+    fn edge(name: &str) -> Self {
+        Self { edges: BTreeSet::from([name.to_owned()]), ..Self::default() }
+    }
+}
+
+/// An edge of this or an earlier graph as it was before a reload: batches may still be inside what it led to.
+#[derive(Clone)]
+struct Former {
+    name: String,
+    reach: Reach,
+    /// What it led to; `None` for an edge that no longer exists and was not swapped.
+    target: Option<Arc<Replaced>>,
 }
 
 /// Nodes and edges of a configuration.
@@ -129,9 +152,13 @@ pub struct Graph {
     extension_order: Vec<ComponentId>,
     /// What each edge shall lead to.
     targets: BTreeMap<String, Target>,
-    /// Fan-outs by the edge that leads to them. A graph takes over those whose branches it takes over: a batch that waits for
-    /// another attempt remembers by its fan-out which branches have it.
-    splits: BTreeMap<String, Split>,
+    /// What each edge leads to.
+    reaches: BTreeMap<String, Reach>,
+    /// Edges as they were before reloads, as long as batches that were handed over then are not answered.
+    former: Vec<Former>,
+    /// The branches of fan-outs, by the edge that leads to them, and handed on from graph to graph: a batch that waits for
+    /// another attempt remembers by it which branches have it.
+    rosters: BTreeMap<String, Roster>,
     /// Nodes that were not in the graph before.
     fresh: BTreeSet<NodeKey>,
     /// Where own traces find their tracer; the same one in the graph that follows.
@@ -242,14 +269,14 @@ impl Graph {
         Ok(())
     }
 
-    /// Directs every edge to where this graph wants it. Returns the targets that were in use before.
+    /// Directs every edge to where this graph wants it. Returns the targets that were in use before, by edge.
     #[must_use]
-    pub fn connect(&mut self) -> Vec<Replaced> {
-        let mut replaced = Vec::new();
+    pub fn connect(&mut self) -> BTreeMap<String, Replaced> {
+        let mut replaced = BTreeMap::new();
         for (name, (target, gates)) in std::mem::take(&mut self.targets) {
             if let Some(edge) = self.edges.get(&name) {
                 edge.set_gates(gates);
-                replaced.push(edge.swap(target));
+                replaced.insert(name, edge.swap(target));
             }
         }
         self.fresh.clear();

@@ -3,7 +3,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses its part")]
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use component::{
     OutboxSettings, Process, Processor, ShutdownError, Stability, Stage, StartError, outbox::Full,
 };
 use config::Config;
+use delivery::{Delivery, DeliveryConfig, DeliverySettings, SendError, TimeoutConfig, Transport};
 use pdata::{Batch, Context, Outcome, Payload, Segment, Signal};
 use weir::catalog::Catalog;
 
@@ -48,18 +49,74 @@ pub fn logs(items: u32, tenant: &str) -> Batch {
     Batch::new(Payload::from_segments(Signal::Logs, segments), Arc::new(context))
 }
 
-/// Where tests hand batches to the receivers of the running configuration.
+/// Where tests hand batches to the receivers of the running configuration, and where exporters `queued` send them.
 #[derive(Clone, Default)]
-pub struct Feeds(Arc<Mutex<BTreeMap<String, Outputs>>>);
+pub struct Feeds {
+    outputs: Arc<Mutex<BTreeMap<String, Outputs>>>,
+    pub destination: Arc<Destination>,
+}
 
 impl Feeds {
     pub fn edge(&self, id: &str, signal: Signal) -> Option<Edge> {
-        self.0.lock().unwrap().get(id)?.get(signal).cloned()
+        self.outputs.lock().unwrap().get(id)?.get(signal).cloned()
+    }
+}
+
+/// The destination of the exporters `queued`: takes what it is sent after 5 ms.
+#[derive(Default)]
+pub struct Destination {
+    /// Refuses everything, retryably, instead.
+    pub is_down: AtomicBool,
+    /// Does not answer, instead.
+    pub hangs: AtomicBool,
+    /// Items of each request that was taken, in order.
+    pub taken: Mutex<Vec<u64>>,
+}
+
+impl Transport for Destination {
+    fn send<'a>(
+        &'a self,
+        payload: &'a Payload,
+        _: &'a Context,
+        _: Option<tokio::time::Instant>,
+    ) -> BoxFuture<'a, Result<Accepted, SendError>> {
+        Box::pin(async move {
+            while self.hangs.load(Ordering::Relaxed) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            if self.is_down.load(Ordering::Relaxed) {
+                return Err(SendError::retryable("UNAVAILABLE", "the destination is down"));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            self.taken.lock().unwrap().push(payload.items());
+            Ok(Accepted::all())
+        })
+    }
+
+    fn destination(&self) -> String {
+        "test:4317".to_owned()
     }
 }
 
 #[derive(Clone, Debug, Config)]
 pub struct Empty {}
+
+/// For components that a test replaces: another version is another component.
+#[derive(Clone, Debug, Config)]
+pub struct Versioned {
+    #[config(default = 0)]
+    version: i64,
+}
+
+#[derive(Clone, Debug, Config)]
+pub struct Queued {
+    #[config(default = 0)]
+    version: i64,
+    #[config(flatten)]
+    timeout: TimeoutConfig,
+    #[config(flatten)]
+    delivery: DeliveryConfig,
+}
 
 struct Feed {
     id: String,
@@ -69,7 +126,7 @@ struct Feed {
 
 impl Component for Feed {
     fn start<'a>(&'a self, _: &'a Host) -> BoxFuture<'a, Result<(), StartError>> {
-        self.feeds.0.lock().unwrap().insert(self.id.clone(), self.outputs.clone());
+        self.feeds.outputs.lock().unwrap().insert(self.id.clone(), self.outputs.clone());
         Box::pin(async { Ok(()) })
     }
 
@@ -125,6 +182,18 @@ impl Component for Holding {
             Ok(())
         })
     }
+
+    fn hand_over(
+        &self,
+        successor: &Arc<dyn Consumer>,
+        deadline: Deadline,
+    ) -> Option<BoxFuture<'_, Result<(), ShutdownError>>> {
+        let successor = Arc::clone(successor);
+        Some(Box::pin(async move {
+            self.0.hand_over(&successor, deadline).await;
+            Ok(())
+        }))
+    }
 }
 
 impl Consumer for Holding {
@@ -134,6 +203,13 @@ impl Consumer for Holding {
             Err(Full(batch)) => Err(DeliveryError::retryable("outbox is full", batch)),
         };
         Box::pin(async move { answer })
+    }
+
+    fn inherit(&self, batch: Batch) -> ConsumeFuture<'_> {
+        Box::pin(async move {
+            let answer = self.0.inherit(batch).await;
+            answer.map(|()| Accepted::all()).map_err(|Full(batch)| DeliveryError::retryable("has stopped", batch))
+        })
     }
 }
 
@@ -157,7 +233,7 @@ fn exporter(
     seed: u64,
 ) -> Factory {
     let calls = Arc::new(AtomicU64::new(seed));
-    Factory::exporter::<Empty>(name, move |_, _, _| {
+    Factory::exporter::<Versioned>(name, move |_, _, _| {
         let (answer, calls) = (answer.clone(), Arc::clone(&calls));
         let stage: Arc<dyn Stage> = Arc::new(Answering(move |batch| -> ConsumeFuture<'static> {
             let random = Random::new(calls.fetch_add(1, Ordering::Relaxed)).next();
@@ -177,6 +253,33 @@ fn deliver(batch: Batch) -> Result<Accepted, DeliveryError> {
     Ok(Accepted::all())
 }
 
+/// Takes a minute to deliver, and keeps its sender waiting.
+fn slow() -> Factory {
+    Factory::exporter::<Versioned>("slow", |_, _, _| {
+        let stage: Arc<dyn Stage> = Arc::new(Answering(|batch| -> ConsumeFuture<'static> {
+            Box::pin(async move {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                deliver(batch)
+            })
+        }));
+        Ok(stage)
+    })
+    .with_signals(Stability::Alpha, &Signal::ALL)
+}
+
+/// An exporter as the real ones are, in front of a scripted destination.
+fn queued(destination: &Arc<Destination>) -> Factory {
+    let destination = Arc::clone(destination);
+    Factory::exporter::<Queued>("queued", move |settings, config, signal| {
+        let Queued { timeout, delivery, .. } = Queued::clone(&config);
+        let parts = DeliverySettings { timeout, config: delivery, sent_labels: Vec::new() };
+        let transport: Arc<dyn Transport> = Arc::<Destination>::clone(&destination);
+        let stage: Arc<dyn Stage> = Delivery::new(settings, signal, parts, transport);
+        Ok(stage)
+    })
+    .with_signals(Stability::Alpha, &Signal::ALL)
+}
+
 fn processor(
     name: &'static str,
     process: impl Fn(Batch) -> Result<Option<Batch>, DeliveryError> + Clone + Send + Sync + 'static,
@@ -190,6 +293,7 @@ fn processor(
 /// Test components: see their names.
 pub fn catalog(feeds: &Feeds, seed: u64) -> Catalog {
     let feeds = feeds.clone();
+    let queued = queued(&feeds.destination);
     let refusals = AtomicU64::new(seed);
     let refusals = Arc::new(refusals);
     Catalog::of(vec![
@@ -211,11 +315,14 @@ pub fn catalog(feeds: &Feeds, seed: u64) -> Catalog {
                 Ok(Some(batch))
             }
         }),
-        Factory::processor::<Empty>("holding", |_, _, _, next| {
+        Factory::processor::<Versioned>("holding", |_, _, _, next| {
             let settings = OutboxSettings { bytes_max: 600, workers: 2, ..OutboxSettings::default() };
             Ok(Processor::Stateful(Arc::new(Holding(Outbox::new(next, settings)))))
         })
         .with_signals(Stability::Alpha, &Signal::ALL),
+        processor_batch::factory(),
+        queued,
+        slow(),
         exporter("steady", |_, batch| deliver(batch), seed),
         // Named like the connector, for IDs that clash.
         exporter("relay", |_, batch| deliver(batch), seed),
@@ -249,4 +356,15 @@ pub fn catalog(feeds: &Feeds, seed: u64) -> Catalog {
         })
         .with_signals(Stability::Alpha, &[Signal::Logs]),
     ])
+}
+
+/// A pipeline over test components, `processors` in the middle.
+pub fn pipeline(processors: &[&str]) -> String {
+    let defined: String = processors.iter().map(|id| format!("  {id}:\n")).collect();
+    let section = if processors.is_empty() { String::new() } else { format!("processors:\n{defined}") };
+    format!(
+        "receivers: {{feed: }}\n{section}exporters: {{steady: }}\nservice:\n  telemetry: {{metrics: {{level: none}}}}\n  \
+         pipelines:\n    logs: {{receivers: [feed], processors: [{}], exporters: [steady]}}\n",
+        processors.join(", ")
+    )
 }

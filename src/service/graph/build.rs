@@ -14,7 +14,7 @@ use pdata::{Gate, Signal};
 
 use super::counts::{self, Counts, Side};
 use super::layout::layout;
-use super::{Graph, Identity, Instance, Node, NodeKey, Split};
+use super::{Graph, Identity, Instance, Node, NodeKey, Reach};
 use crate::catalog::Catalog;
 use crate::service::head::Head;
 use crate::service::plan::{PipelineId, Plan, PlannedComponent, PlannedPipeline};
@@ -24,6 +24,14 @@ use crate::service::telemetry::trace::Traced;
 pub(super) fn connector_edge(id: &ComponentId, pipeline: &PipelineId) -> String {
     format!("{id} -> {pipeline}")
 }
+
+/// Name of the edge at which a pipeline begins.
+fn first_edge(pipeline: &PipelineId) -> String {
+    format!("{pipeline}: in")
+}
+
+/// A branch of a fan-out, with the name by which it is known across reloads.
+type Branch = (String, Arc<dyn Consumer>);
 
 struct Builder<'a> {
     plan: &'a Plan,
@@ -171,7 +179,8 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn edge(&mut self, name: String, target: Arc<dyn Consumer>, gates: Vec<Arc<Gate>>) -> Edge {
+    fn edge(&mut self, name: String, target: Arc<dyn Consumer>, gates: Vec<Arc<Gate>>, reach: Reach) -> Edge {
+        self.new.reaches.insert(name.clone(), reach);
         let known = self.new.edges.get(&name).or_else(|| self.old.edges.get(&name)).cloned();
         let edge = known.unwrap_or_else(|| {
             let edge = Edge::new(name.as_str(), Arc::clone(&target), Arc::clone(self.host.account()));
@@ -210,23 +219,15 @@ impl<'a> Builder<'a> {
     }
 
     /// What leads from the edge named `from` to `branches`.
-    fn fanout(
-        &mut self,
-        from: &str,
-        branches: Vec<Arc<dyn Consumer>>,
-        path: &str,
-        origin: &config::Origin,
-    ) -> Arc<dyn Consumer> {
+    fn fanout(&mut self, from: &str, branches: Vec<Branch>, path: &str, origin: &config::Origin) -> Arc<dyn Consumer> {
         if branches.len() > BRANCHES_MAX {
             let message = format!("{} branches from one place; at most {BRANCHES_MAX} are supported", branches.len());
             self.errors.push(ConfigError::new(codes::BAD_PIPELINE, message).at(origin).in_path(path));
             return Fanout::over(Vec::new());
         }
-        let address = |branch: &Arc<dyn Consumer>| Arc::as_ptr(branch).cast::<()>();
-        let old =
-            self.old.splits.get(from).filter(|old| old.branches.iter().map(address).eq(branches.iter().map(address)));
-        let fanout = old.map_or_else(|| Fanout::over(branches.clone()), |old| Arc::clone(&old.fanout));
-        self.new.splits.insert(from.to_owned(), Split { branches, fanout: Arc::clone(&fanout) });
+        let mut roster = self.old.rosters.get(from).cloned().unwrap_or_default();
+        let fanout = Fanout::of(&mut roster, branches);
+        self.new.rosters.insert(from.to_owned(), roster);
         fanout
     }
 
@@ -255,75 +256,94 @@ impl<'a> Builder<'a> {
 
     fn pipeline(&mut self, pipeline: &PlannedPipeline) {
         let id = &pipeline.id;
-        let mut branches: Vec<Arc<dyn Consumer>> = Vec::new();
+        let mut branches: Vec<Branch> = Vec::new();
+        let mut reach = Reach::default();
         for exporter in &pipeline.exporters {
             if self.plan.is_connector(&exporter.id) {
-                branches.extend(self.connector(&exporter.id, id.signal));
+                for (key, stage) in self.connector(&exporter.id, id.signal) {
+                    branches.push((key.to_string(), stage));
+                    reach.nodes.insert(key);
+                }
             } else if let Some(stage) = self.exporter(&exporter.id, id.signal) {
+                let key = NodeKey::Exporter(exporter.id.clone(), id.signal);
                 let stage = self.counted(Kind::Exporter, Side::Consumed, &exporter.id, None, id.signal, stage);
-                branches.push(self.traced("exporter", &exporter.id.to_string(), id.signal, stage));
+                let stage = self.traced("exporter", &exporter.id.to_string(), id.signal, stage);
+                branches.push((key.to_string(), stage));
+                reach.nodes.insert(key);
             }
         }
         let end = format!("{id}: -> exporters");
         let mut next = self.fanout(&end, branches, &format!("service::pipelines::{id}"), &pipeline.origin);
         let mut row: Vec<Arc<dyn Process>> = Vec::new();
+        let mut row_keys = BTreeSet::new();
         let mut gates = Vec::new();
-        let mut out = self.edge(end, Arc::clone(&next), Vec::new());
+        let mut out = self.edge(end, Arc::clone(&next), Vec::new(), reach.clone());
         for processor in pipeline.processors.iter().rev() {
             if !row.is_empty() {
                 next = Arc::new(Row::new(row.clone(), out.clone()));
+                reach = Reach { nodes: row_keys.clone(), edges: Reach::edge(out.name()).edges };
             }
             // Named after the processor alone: a reload may keep it while what stands behind it changes.
             let name = format!("{id}: {} ->", processor.id);
-            let onward: Arc<dyn Consumer> = if row.is_empty() { Arc::new(out.clone()) } else { Arc::clone(&next) };
-            let behind = self.edge(name.clone(), Arc::clone(&onward), Vec::new());
+            let (onward, onward_reach): (Arc<dyn Consumer>, Reach) = match row.is_empty() {
+                true => (Arc::new(out.clone()), Reach::edge(out.name())),
+                false => (Arc::clone(&next), reach.clone()),
+            };
+            let behind = self.edge(name.clone(), Arc::clone(&onward), Vec::new(), onward_reach.clone());
             let (signal, given) = (id.signal, behind);
             let key = NodeKey::Processor(id.clone(), processor.id.clone());
             let place = id.to_string();
             let is_detailed = self.plan.telemetry.metrics.is_detailed();
             let detailed = is_detailed.then(|| Arc::clone(self.host.registry()));
-            let instance = self.node(key, Kind::Processor, &processor.id, &place, |factory, component, settings| {
-                let Create::Processor(create) = factory.create() else { return None };
-                let counts = Counts::new(&settings.telemetry, signal);
-                let instance = |created| match created {
-                    Processor::Sync(inner) => Instance::Process(counts.inside(
-                        inner,
-                        detailed.as_deref(),
-                        &processor.id,
-                        (signal, Some(&place)),
-                    )),
-                    Processor::Stateful(inner) => Instance::Stage(inner),
-                };
-                Some(create(settings, &component.config, signal, given).map(instance))
-            });
+            let instance =
+                self.node(key.clone(), Kind::Processor, &processor.id, &place, |factory, component, settings| {
+                    let Create::Processor(create) = factory.create() else { return None };
+                    let counts = Counts::new(&settings.telemetry, signal);
+                    let instance = |created| match created {
+                        Processor::Sync(inner) => Instance::Process(counts.inside(
+                            inner,
+                            detailed.as_deref(),
+                            &processor.id,
+                            (signal, Some(&place)),
+                        )),
+                        Processor::Stateful(inner) => Instance::Stage(inner),
+                    };
+                    Some(create(settings, &component.config, signal, given).map(instance))
+                });
             match instance {
                 Some(Instance::Process(process)) => {
                     gates.extend(process.gate());
                     row.insert(0, process);
+                    row_keys.insert(key);
                     // Rows hand on by themselves.
                     self.new.edges.remove(&name);
                     self.new.targets.remove(&name);
+                    self.new.reaches.remove(&name);
                     // Not behind a stateful processor: only what runs in line protects the receiver.
                 }
                 Some(Instance::Stage(stage)) => {
                     row.clear();
+                    row_keys.clear();
                     gates.clear();
                     let counts = Counts::new(&self.telemetry(Kind::Processor, &processor.id), signal);
                     let onward = self.counted(Kind::Processor, Side::Produced, &processor.id, Some(id), signal, onward);
                     let stage = self.counted(Kind::Processor, Side::Consumed, &processor.id, Some(id), signal, stage);
                     let (stage, onward) = counts.around(stage, onward);
-                    self.edge(name, onward, Vec::new());
+                    self.edge(name, onward, Vec::new(), onward_reach);
                     next = stage;
-                    out = self.edge(format!("{id}: -> {}", processor.id), Arc::clone(&next), Vec::new());
+                    reach = Reach::node(key);
+                    let name = format!("{id}: -> {}", processor.id);
+                    out = self.edge(name, Arc::clone(&next), Vec::new(), reach.clone());
                 }
                 _ => {}
             }
         }
         if !row.is_empty() {
+            reach = Reach { nodes: row_keys, edges: Reach::edge(out.name()).edges };
             next = Arc::new(Row::new(row, out));
         }
         let next = self.traced("pipeline", &id.to_string(), id.signal, next);
-        let first = self.edge(format!("{id}: in"), next, Vec::new());
+        let first = self.edge(first_edge(id), next, Vec::new(), reach);
         let head = self
             .old
             .heads
@@ -349,8 +369,8 @@ impl<'a> Builder<'a> {
     }
 
     /// The connector's instances that take `from`: one for each signal of the pipelines it feeds.
-    fn connector(&mut self, id: &ComponentId, from: Signal) -> Vec<Arc<dyn Consumer>> {
-        let mut stages: Vec<Arc<dyn Consumer>> = Vec::new();
+    fn connector(&mut self, id: &ComponentId, from: Signal) -> Vec<(NodeKey, Arc<dyn Consumer>)> {
+        let mut stages: Vec<(NodeKey, Arc<dyn Consumer>)> = Vec::new();
         for to in Signal::ALL {
             let fed: Vec<&PlannedPipeline> = self.plan.fed_by(id).filter(|pipeline| pipeline.id.signal == to).collect();
             let supported = self.component(Kind::Connector, id).is_some_and(
@@ -360,27 +380,30 @@ impl<'a> Builder<'a> {
                 continue;
             }
             let mut pipelines = BTreeMap::new();
-            let mut heads: Vec<Arc<dyn Consumer>> = Vec::new();
+            let mut heads: Vec<Branch> = Vec::new();
+            let mut reach = Reach::default();
             for pipeline in &fed {
                 let Some(head) = self.new.heads.get(&pipeline.id).cloned() else { continue };
-                heads.push(Arc::clone(&head) as Arc<dyn Consumer>);
-                let edge = self.edge(connector_edge(id, &pipeline.id), head, Vec::new());
+                heads.push((pipeline.id.to_string(), Arc::clone(&head) as Arc<dyn Consumer>));
+                reach.edges.insert(first_edge(&pipeline.id));
+                let name = connector_edge(id, &pipeline.id);
+                let edge = self.edge(name, head, Vec::new(), Reach::edge(&first_edge(&pipeline.id)));
                 pipelines.insert(pipeline.id.to_string(), edge);
             }
             let name = format!("{id} -> all {to}");
             let target = self.fanout(&name, heads, &format!("connectors::{id}"), &fed[0].origin);
             let target = self.counted(Kind::Connector, Side::Produced, id, None, to, target);
-            let all = self.edge(name, target, Vec::new());
+            let all = self.edge(name, target, Vec::new(), reach);
             let names: Vec<&str> = pipelines.keys().map(String::as_str).collect();
             let place = format!("{from} {to} {}", names.join(" "));
             let outputs = ConnectorOutputs { signal: to, all, pipelines };
             let key = NodeKey::Connector(id.clone(), from, to);
-            let instance = self.node(key, Kind::Connector, id, &place, |factory, component, settings| {
+            let instance = self.node(key.clone(), Kind::Connector, id, &place, |factory, component, settings| {
                 let Create::Connector(_, create) = factory.create() else { return None };
                 Some(create(settings, &component.config, from, outputs).map(Instance::Stage))
             });
             if let Some(Instance::Stage(stage)) = instance {
-                stages.push(self.counted(Kind::Connector, Side::Consumed, id, None, from, stage));
+                stages.push((key, self.counted(Kind::Connector, Side::Consumed, id, None, from, stage)));
             }
         }
         stages
@@ -392,17 +415,18 @@ impl<'a> Builder<'a> {
             let fed: Vec<&PlannedPipeline> =
                 self.plan.fed_by(id).filter(|pipeline| pipeline.id.signal == signal).collect();
             let Some(first) = fed.first() else { continue };
-            let heads: Vec<Arc<dyn Consumer>> = fed
+            let heads: Vec<Branch> = fed
                 .iter()
-                .filter_map(|pipeline| self.new.heads.get(&pipeline.id).cloned())
-                .map(|head| head as Arc<dyn Consumer>)
+                .filter_map(|pipeline| Some((pipeline.id.to_string(), self.new.heads.get(&pipeline.id).cloned()?)))
+                .map(|(name, head)| (name, head as Arc<dyn Consumer>))
                 .collect();
+            let reach = Reach { edges: fed.iter().map(|p| first_edge(&p.id)).collect(), ..Reach::default() };
             let gates = fed.iter().flat_map(|p| self.gates.get(&p.id).cloned().unwrap_or_default()).collect();
             let name = format!("{id} -> {signal}");
             let target = self.fanout(&name, heads, &format!("receivers::{id}"), &first.origin);
             let target = self.counted(Kind::Receiver, Side::Produced, id, None, signal, target);
             let target = self.traced("receiver", &id.to_string(), signal, target);
-            let edge = self.edge(name, target, gates);
+            let edge = self.edge(name, target, gates, reach);
             outputs.0.insert(signal, edge);
         }
         let signals: Vec<&str> = outputs.0.keys().map(|signal| signal.as_str()).collect();

@@ -8,6 +8,7 @@
 //! - Every item that was accepted is delivered, rejected by the destination, or dropped with a reason, and says so in
 //!   the ledger. A record leaves the queue when its last item is answered, in however many requests they went.
 //! - What exceeds the size a destination takes is split before it is sent, and again after a refusal for size.
+//! - An exporter that a reload replaces passes its queue to its successor; nothing is dropped by that.
 //! - During shutdown sending and retrying go on until the deadline; only what is left then is dropped, with numbers in
 //!   the log, or stays in a queue that outlives the process.
 //!
