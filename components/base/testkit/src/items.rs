@@ -64,7 +64,7 @@ pub fn payload(signal: Signal, first: u64, count: u64) -> Payload {
     of_bytes(signal, request(signal, first, count).encode().into(), count)
 }
 
-fn of_bytes(signal: Signal, bytes: prost::bytes::Bytes, count: u64) -> Payload {
+fn of_bytes(signal: Signal, bytes: bytes::Bytes, count: u64) -> Payload {
     let items = u32::try_from(count).unwrap_or(u32::MAX);
     Payload::from_segments(signal, [Segment::trusted(bytes, items)])
 }

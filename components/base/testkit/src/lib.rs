@@ -1,6 +1,7 @@
 //! What tests share. A dev-dependency only; nothing here is linked into the program.
 //!
 //! - [`items`]: small valid requests whose items are numbered, so that tests can compare item by item.
+//! - [`server`]: a gRPC and an HTTP server that are written by hand, for exporters.
 //! - [`sink`]: a consumer that records, and answers by a script: errors, delays, silence.
 //! - [`world`]: what a component is created and started with; the head of a pipeline; checks of the books.
 //! - [`suite`]: the contract, as suites that every component runs.
@@ -17,6 +18,7 @@ pub mod otlp_arbitrary;
 pub mod otlp_fuzz;
 pub mod otlp_scramble;
 pub mod readme;
+pub mod server;
 pub mod sink;
 pub mod suite;
 pub mod world;

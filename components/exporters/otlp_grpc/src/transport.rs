@@ -1,12 +1,11 @@
 //! One export call, and what its failure means.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use component::{Accepted, BoxFuture, BuildError, Code, Host, Settings, StartError};
 use delivery::{SendError, SizeRefusal, Transport, user_agent};
-use net::client::{CallError, ClientSettings, GrpcChannel, Phase};
+use net::client::{CallError, ClientSettings, GrpcChannel};
 use net::endpoint::HostPort;
 use otlp::{Encoding, ExportResponse, Refusal, paths};
 use pdata::{Context, Payload, Signal};
@@ -98,7 +97,7 @@ fn accepted(signal: Signal, message: &[u8]) -> Result<Accepted, SendError> {
 fn send_error(error: CallError) -> SendError {
     match error {
         CallError::Status(status) => refused(Refusal::from_grpc(status.code, &status.message, &status.details)),
-        CallError::Timeout { phase, elapsed } => timed_out(phase, elapsed),
+        CallError::Timeout { .. } => SendError::timeout(error.to_string()),
         CallError::Transport { phase, ref message, ref hint, .. } => {
             let failed = SendError::retryable(phase.as_str(), message.clone()).with_code(error.code());
             match hint {
@@ -128,13 +127,12 @@ fn refused(refusal: Refusal) -> SendError {
     }
 }
 
-fn timed_out(phase: Phase, elapsed: Duration) -> SendError {
-    let elapsed_ms = elapsed.as_millis();
-    SendError::timeout(format!("timed out after {elapsed_ms} ms while trying to {}", phase.attempted()))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use net::client::Phase;
+
     use super::*;
 
     #[test]

@@ -2,7 +2,6 @@
 
 mod answers;
 mod requests;
-mod server;
 mod settings;
 
 use std::sync::Arc;
@@ -10,10 +9,9 @@ use std::time::Duration;
 
 use component::{ConsumeResult, Consumer, Deadline};
 use pdata::{Batch, Signal};
+use testkit::server::Server;
 use testkit::suite::Built;
 use testkit::{Head, Sink, Subject, World};
-
-use self::server::Server;
 
 /// An exporter that was started, in front of a server.
 struct Bench {

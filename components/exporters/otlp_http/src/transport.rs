@@ -1,13 +1,13 @@
 //! One post, and what its answer means.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use component::{Accepted, BoxFuture, BuildError, Host, Settings, StartError};
 use delivery::{SendError, SizeRefusal, Transport, user_agent};
 use http::header::{CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
-use net::client::{CallError, ClientSettings, HttpClient, HttpReply, Phase};
+use net::client::{CallError, ClientSettings, HttpClient, HttpReply};
 use otlp::{Encoding, ExportResponse, Refusal};
 use pdata::{Context, Payload, Signal};
 use smallvec::{SmallVec, smallvec};
@@ -158,7 +158,7 @@ fn refused(reply: &HttpReply, refusal: Refusal) -> SendError {
 fn failed(error: CallError) -> SendError {
     let code = error.code();
     match error {
-        CallError::Timeout { phase, elapsed } => timed_out(phase, elapsed),
+        CallError::Timeout { .. } => SendError::timeout(error.to_string()),
         CallError::Transport { phase, message, hint, .. } => {
             let failed = SendError::retryable(phase.as_str(), message).with_code(code);
             match hint {
@@ -168,11 +168,6 @@ fn failed(error: CallError) -> SendError {
         }
         CallError::Status(status) => SendError::retryable("status", status.message).with_code(code),
     }
-}
-
-fn timed_out(phase: Phase, elapsed: Duration) -> SendError {
-    let elapsed_ms = elapsed.as_millis();
-    SendError::timeout(format!("timed out after {elapsed_ms} ms while trying to {}", phase.attempted()))
 }
 
 /// The class of a failure with this status.

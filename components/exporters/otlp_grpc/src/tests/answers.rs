@@ -8,9 +8,9 @@ use component::{BoxFuture, Code, Deadline};
 use net::server::{GrpcServer, GrpcServerConfig, GrpcStatus, RequestInfo, ServerSettings, UnaryHandler};
 use otlp::{Encoding, ExportResponse, Status};
 use pdata::{ByteAccount, Charge, Overloaded, Signal};
+use testkit::server::{GrpcAnswer as Answer, Server};
 use testkit::{World, items};
 
-use super::server::{Answer, Server};
 use super::{Bench, ONCE};
 
 #[tokio::test]
@@ -19,7 +19,7 @@ async fn every_status_ends_as_the_specification_says() {
         for retry_info in [None, Some(Duration::from_millis(1500))] {
             let details = Status { code, message: "no".into(), retry_after: retry_info }.encode(Encoding::Proto);
             let answer = Answer { details, ..Answer::status(code.number(), "no") };
-            let server = Server::start(move |_| answer.clone()).await;
+            let server = Server::grpc(move |_| answer.clone()).await;
             let bench = Bench::new(&server, Signal::Traces, ONCE).await;
             let error = bench.send(items::spans(3)).await.unwrap_err();
             assert_eq!(error.is_retryable(), code.is_retryable(retry_info.is_some()), "{code} {retry_info:?}");
@@ -41,10 +41,13 @@ async fn the_delay_of_retry_info_is_kept() {
         Status { code: Code::Unavailable, message: String::new(), retry_after: Some(Duration::from_millis(300)) };
     let busy = Answer { details: details.encode(Encoding::Proto), ..Answer::status(14, "busy") };
     let first = std::sync::atomic::AtomicBool::new(true);
-    let server = Server::start(move |_| {
-        if first.swap(false, std::sync::atomic::Ordering::Relaxed) { busy.clone() } else { Answer::ok() }
-    })
-    .await;
+    let server =
+        Server::grpc(
+            move |_| {
+                if first.swap(false, std::sync::atomic::Ordering::Relaxed) { busy.clone() } else { Answer::ok() }
+            },
+        )
+        .await;
     let more = "sending_queue: {wait_for_result: true}, retry_on_failure: {initial_interval: 10ms, max_interval: 10ms}";
     let bench = Bench::new(&server, Signal::Logs, more).await;
     let began = std::time::Instant::now();
@@ -58,7 +61,7 @@ async fn the_delay_of_retry_info_is_kept() {
 async fn partial_success_rejects_items_and_is_not_sent_again() {
     let response = ExportResponse { rejected_items: 2, message: "too old".into() };
     let message = response.encode(Signal::Metrics, Encoding::Proto);
-    let server = Server::start(move |_| Answer { message: message.clone(), ..Answer::ok() }).await;
+    let server = Server::grpc(move |_| Answer { message: message.clone(), ..Answer::ok() }).await;
     let bench = Bench::new(&server, Signal::Metrics, "sending_queue: {wait_for_result: true}").await;
     let accepted = bench.send(items::points(7)).await.unwrap();
     assert_eq!((accepted.rejected_items, accepted.message.as_deref()), (2, Some("too old")));
@@ -70,7 +73,7 @@ async fn partial_success_rejects_items_and_is_not_sent_again() {
 
 #[tokio::test]
 async fn an_answer_that_cannot_be_read_is_final() {
-    let server = Server::start(|_| Answer { message: vec![0x0a, 99, 1], ..Answer::ok() }).await;
+    let server = Server::grpc(|_| Answer { message: vec![0x0a, 99, 1], ..Answer::ok() }).await;
     let bench = Bench::new(&server, Signal::Traces, ONCE).await;
     let error = bench.send(items::spans(3)).await.unwrap_err();
     assert!(!error.is_retryable() && error.message().contains("response is malformed"), "{error}");
@@ -91,20 +94,17 @@ async fn servers_that_refuse_for_size_get_parts() {
         |_| Answer::status(8, "message too large"),
     ];
     for refuse in words {
-        let server = Server::start(
-            move |call| {
-                if call.message.len() > 20_000 { refuse(call.message.len()) } else { Answer::ok() }
-            },
-        )
-        .await;
+        let server =
+            Server::grpc(move |call| if call.body.len() > 20_000 { refuse(call.body.len()) } else { Answer::ok() })
+                .await;
         let bench = Bench::new(&server, Signal::Traces, "sending_queue: {wait_for_result: true}").await;
         bench.send(items::spans(1000)).await.unwrap();
-        let taken: Vec<_> = server.calls().into_iter().filter(|call| call.message.len() <= 20_000).collect();
+        let taken: Vec<_> = server.calls().into_iter().filter(|call| call.body.len() <= 20_000).collect();
         assert!(taken.len() > 4);
         let mut numbers = Vec::new();
         for call in taken {
-            let count = pdata::validate::check(Signal::Traces, &call.message).unwrap();
-            let segment = pdata::Segment::trusted(call.message.into(), count);
+            let count = pdata::validate::check(Signal::Traces, &call.body).unwrap();
+            let segment = pdata::Segment::trusted(call.body.into(), count);
             numbers.extend(items::numbers(&pdata::Payload::from_segments(Signal::Traces, [segment])).unwrap());
         }
         assert_eq!(numbers, (0..1000).collect::<Vec<_>>());
@@ -115,7 +115,7 @@ async fn servers_that_refuse_for_size_get_parts() {
 /// A quota is no matter of size: nothing is split, and without `RetryInfo` nothing is sent again.
 #[tokio::test]
 async fn a_quota_is_not_taken_for_a_size() {
-    let server = Server::start(|_| Answer::status(8, "ingestion rate limit (local: 15000000 bytes) exceeded")).await;
+    let server = Server::grpc(|_| Answer::status(8, "ingestion rate limit (local: 15000000 bytes) exceeded")).await;
     let bench = Bench::new(&server, Signal::Traces, ONCE).await;
     let error = bench.send(items::spans(1000)).await.unwrap_err();
     assert!(!error.is_retryable());
@@ -144,7 +144,7 @@ async fn no_server_and_no_answer_are_retryable_and_named() {
     assert_eq!(error.code(), Some(Code::Unavailable));
     assert_eq!(bench.finish(Signal::Traces).await.refused, 3);
 
-    let server = Server::start(|_| Answer { delay: Duration::from_secs(60), ..Answer::ok() }).await;
+    let server = Server::grpc(|_| Answer { delay: Duration::from_secs(60), ..Answer::ok() }).await;
     let bench = Bench::new(&server, Signal::Traces, &format!("timeout: 200ms, {ONCE}")).await;
     let error = bench.send(items::spans(3)).await.unwrap_err();
     assert_eq!((error.is_retryable(), error.code()), (true, Some(Code::DeadlineExceeded)));

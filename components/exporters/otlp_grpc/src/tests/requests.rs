@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use component::{AuthError, ClientAuth, ClientHeader, Component, Extension, HeaderAction};
 use pdata::{Batch, Context, Metadata, Signal};
+use testkit::server::{GrpcAnswer as Answer, Server};
 use testkit::{World, items};
 
-use super::server::{Answer, Server};
 use super::{Bench, ONCE};
 
 #[tokio::test]
 async fn sends_every_signal_as_the_bytes_it_came_in() {
     for compression in ["gzip", "none"] {
         for signal in Signal::ALL {
-            let server = Server::start(|_| Answer::ok()).await;
+            let server = Server::grpc(|_| Answer::ok()).await;
             let more = format!("compression: {compression}, headers: {{x-scope: team-a}}, {ONCE}");
             let bench = Bench::new(&server, signal, &more).await;
             let batch = items::batch(signal, 0, 100);
@@ -21,7 +21,7 @@ async fn sends_every_signal_as_the_bytes_it_came_in() {
             bench.send(batch).await.unwrap();
             let [call] = &server.calls()[..] else { panic!("one call") };
             assert_eq!(call.path, otlp::paths::grpc_method(signal));
-            assert_eq!(call.message, bytes);
+            assert_eq!(call.body, bytes);
             assert_eq!(call.headers["x-scope"], "team-a");
             let agent = call.headers["user-agent"].to_str().unwrap();
             assert!(agent.starts_with("weir/") && agent.contains("(linux/"), "{agent}");
@@ -35,20 +35,20 @@ async fn sends_every_signal_as_the_bytes_it_came_in() {
 
 #[tokio::test]
 async fn merged_requests_are_one_request() {
-    let server = Server::start(|_| Answer::ok()).await;
+    let server = Server::grpc(|_| Answer::ok()).await;
     let bench = Bench::new(&server, Signal::Logs, "sending_queue: {batch: {min_size: 30}}").await;
     for n in 0..3 {
         bench.send(items::batch(Signal::Logs, n * 10, 10)).await.unwrap();
     }
     assert_eq!(bench.finish(Signal::Logs).await.delivered, 30);
     let [call] = &server.calls()[..] else { panic!("one call") };
-    let count = pdata::validate::check(Signal::Logs, &call.message).unwrap();
+    let count = pdata::validate::check(Signal::Logs, &call.body).unwrap();
     assert_eq!(count, 30);
 }
 
 #[tokio::test]
 async fn says_where_it_sent_to() {
-    let server = Server::start(|_| Answer::ok()).await;
+    let server = Server::grpc(|_| Answer::ok()).await;
     let bench = Bench::new(&server, Signal::Traces, ONCE).await;
     bench.send(items::spans(1)).await.unwrap();
     let readings = bench.world.registry.read();
@@ -86,7 +86,7 @@ async fn what_an_authenticator_reads_is_not_merged() {
     let world = World::new();
     let extension: Arc<dyn Extension> = Arc::new(Tenant);
     world.host.set_extensions([("headers_setter".parse().unwrap(), extension)].into());
-    let server = Server::start(|_| Answer::ok()).await;
+    let server = Server::grpc(|_| Answer::ok()).await;
     let yaml = format!(
         "{{endpoint: '{}', tls: {{insecure: true}}, auth: {{authenticator: headers_setter}}, sending_queue: {{batch: }}}}",
         server.address
@@ -103,7 +103,7 @@ async fn what_an_authenticator_reads_is_not_merged() {
         .iter()
         .map(|call| {
             let tenant = call.headers["x-tenant"].to_str().unwrap().to_owned();
-            (tenant, pdata::validate::check(Signal::Traces, &call.message).unwrap())
+            (tenant, pdata::validate::check(Signal::Traces, &call.body).unwrap())
         })
         .collect();
     sent.sort();
@@ -115,7 +115,7 @@ async fn missing_credentials_are_a_failure_that_may_pass() {
     let world = World::new();
     let extension: Arc<dyn Extension> = Arc::new(Tenant);
     world.host.set_extensions([("headers_setter".parse().unwrap(), extension)].into());
-    let server = Server::start(|_| Answer::ok()).await;
+    let server = Server::grpc(|_| Answer::ok()).await;
     let yaml = format!(
         "{{endpoint: '{}', tls: {{insecure: true}}, auth: {{authenticator: headers_setter}}, {ONCE}}}",
         server.address

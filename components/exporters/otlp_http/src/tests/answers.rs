@@ -6,8 +6,8 @@ use component::Code;
 use otlp::{Encoding, ExportResponse, Status};
 use pdata::{Payload, Segment, Signal};
 use testkit::items;
+use testkit::server::{HttpAnswer as Answer, Server};
 
-use super::server::{Answer, Server};
 use super::{Bench, ONCE};
 
 #[tokio::test]
@@ -16,7 +16,7 @@ async fn every_status_ends_as_the_specification_says() {
         [200, 201, 202, 204, 301, 307, 400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 500, 501, 502, 503, 504, 505]
     {
         let body = Status::new(Code::Unknown, "because").encode(Encoding::Proto);
-        let server = Server::start(move |_, _| {
+        let server = Server::http(move |_, _| {
             let answer = Answer::status(status);
             if status < 300 { answer } else { answer.body("application/x-protobuf", body.clone()) }
         })
@@ -37,7 +37,7 @@ async fn every_status_ends_as_the_specification_says() {
             }
         };
         // A refusal for size is followed by parts.
-        assert_eq!(server.posts().len() == 1, status != 413, "{status}");
+        assert_eq!(server.calls().len() == 1, status != 413, "{status}");
         let books = bench.finish(Signal::Traces).await;
         assert_eq!((books.delivered, books.rejected, books.refused), expected, "{status}");
     }
@@ -55,7 +55,7 @@ async fn retry_after_is_read_as_seconds_and_as_date() {
         (503, "soon".to_owned(), None),
     ] {
         let header = value.clone();
-        let server = Server::start(move |_, _| Answer::status(status).header("retry-after", header.clone())).await;
+        let server = Server::http(move |_, _| Answer::status(status).header("retry-after", header.clone())).await;
         let bench = Bench::new(&server, Signal::Traces, ONCE).await;
         let error = bench.send(items::spans(3)).await.unwrap_err();
         assert!(error.is_retryable());
@@ -70,7 +70,7 @@ async fn retry_after_is_read_as_seconds_and_as_date() {
 
 #[tokio::test]
 async fn waits_as_long_as_retry_after_says() {
-    let server = Server::start(|_, before| match before {
+    let server = Server::http(|_, before| match before {
         0 => Answer::status(429).header("retry-after", "1"),
         _ => Answer::status(200),
     })
@@ -88,11 +88,11 @@ async fn partial_success_is_read_in_both_encodings() {
     for encoding in [Encoding::Proto, Encoding::Json] {
         let response = ExportResponse { rejected_items: 2, message: "too old".into() };
         let body = response.encode(Signal::Metrics, encoding);
-        let server = Server::start(move |_, _| Answer::status(200).body(encoding.content_type(), body.clone())).await;
+        let server = Server::http(move |_, _| Answer::status(200).body(encoding.content_type(), body.clone())).await;
         let bench = Bench::new(&server, Signal::Metrics, "sending_queue: {wait_for_result: true}").await;
         let accepted = bench.send(items::points(7)).await.unwrap();
         assert_eq!((accepted.rejected_items, accepted.message.as_deref()), (2, Some("too old")));
-        assert_eq!(server.posts().len(), 1);
+        assert_eq!(server.calls().len(), 1);
         let books = bench.finish(Signal::Metrics).await;
         assert_eq!((books.delivered, books.rejected), (5, 2));
     }
@@ -109,7 +109,7 @@ async fn bodies_of_success_are_read_by_their_exact_type() {
         ("application/x-protobuf", &[0x0a, 99], false),
         ("application/x-protobuf", b"", true),
     ] {
-        let server = Server::start(move |_, _| Answer::status(200).body(content_type, body)).await;
+        let server = Server::http(move |_, _| Answer::status(200).body(content_type, body)).await;
         let bench = Bench::new(&server, Signal::Traces, ONCE).await;
         let result = bench.send(items::spans(3)).await;
         assert_eq!(result.is_ok(), is_ok, "{content_type} {body:?}");
@@ -121,7 +121,7 @@ async fn bodies_of_success_are_read_by_their_exact_type() {
 
 #[tokio::test]
 async fn no_more_than_64_kib_of_an_answer_are_read() {
-    let server = Server::start(|_, _| Answer::status(200).body("application/json", vec![b' '; 1 << 20])).await;
+    let server = Server::http(|_, _| Answer::status(200).body("application/json", vec![b' '; 1 << 20])).await;
     let bench = Bench::new(&server, Signal::Traces, ONCE).await;
     bench.send(items::spans(3)).await.unwrap();
     assert_eq!(bench.finish(Signal::Traces).await.delivered, 3);
@@ -130,20 +130,20 @@ async fn no_more_than_64_kib_of_an_answer_are_read() {
 #[tokio::test]
 async fn a_413_gets_parts_and_the_limit_is_remembered() {
     for words in ["request body is larger than the limit of 100000 bytes", "go away"] {
-        let server = Server::start(move |post, _| match post.body.len() {
+        let server = Server::http(move |post, _| match post.body.len() {
             0..=100_000 => Answer::status(200),
             _ => Answer::status(413).body("text/plain", words),
         })
         .await;
         let bench = Bench::new(&server, Signal::Traces, "sending_queue: {wait_for_result: true}").await;
         bench.send(items::spans(5000)).await.unwrap();
-        let refused = |server: &Server| server.posts().iter().filter(|post| post.body.len() > 100_000).count();
+        let refused = |server: &Server| server.calls().iter().filter(|post| post.body.len() > 100_000).count();
         let first = refused(&server);
         assert!(first > 0);
         bench.send(items::spans(5000)).await.unwrap();
         assert_eq!(refused(&server), first, "the second time it knew");
         let mut numbers = Vec::new();
-        for post in server.posts().into_iter().filter(|post| post.body.len() <= 100_000) {
+        for post in server.calls().into_iter().filter(|post| post.body.len() <= 100_000) {
             let count = pdata::validate::check(Signal::Traces, &post.body).unwrap();
             let payload = Payload::from_segments(Signal::Traces, [Segment::trusted(post.body.into(), count)]);
             numbers.extend(items::numbers(&payload).unwrap());
@@ -164,7 +164,7 @@ async fn no_server_and_no_answer_are_retryable_and_named() {
     assert!(error.message().contains(&address.to_string()), "{error}");
     assert_eq!(bench.finish(Signal::Traces).await.refused, 3);
 
-    let server = Server::start(|_, _| Answer { delay: Duration::from_secs(60), ..Answer::status(200) }).await;
+    let server = Server::http(|_, _| Answer { delay: Duration::from_secs(60), ..Answer::status(200) }).await;
     let bench = Bench::new(&server, Signal::Traces, &format!("timeout: 200ms, {ONCE}")).await;
     let error = bench.send(items::spans(3)).await.unwrap_err();
     assert_eq!((error.is_retryable(), error.code()), (true, Some(Code::DeadlineExceeded)));
