@@ -9,8 +9,10 @@ pub fn factories() -> Vec<Factory> {
     let mut factories = vec![
         receiver_otlp::factory(),
         receiver_nop::factory(),
+        processor_attributes::factory(),
         processor_batch::factory(),
         processor_memory_limiter::factory(),
+        processor_resource::factory(),
         processor_redaction::factory(),
         exporter_otlp_grpc::factory(),
         exporter_otlp_http::factory(),

@@ -5,7 +5,7 @@ use pdata::edit::{At, EditError, Editor, Msg, Value, Write};
 use pdata::{Context, edit};
 use regex::bytes::CaptureLocations;
 
-use crate::compile::{Action, Actions, From};
+use crate::compile::{Action, Actions, From, KeyPattern};
 use crate::convert::Target;
 use crate::hash::hash;
 use crate::source::Fixed;
@@ -18,7 +18,35 @@ pub struct Bound<'a> {
     requests: Vec<Option<String>>,
     /// Where groups were found, for each action that extracts.
     groups: Vec<CaptureLocations>,
+    /// What was found out about keys, for each action that chooses them by a pattern.
+    verdicts: Vec<Verdicts>,
     scratch: Scratch,
+}
+
+/// Whether a pattern matches keys. Messages of a batch mostly have the same keys in the same order, so the last verdict
+/// about the nth attribute is mostly right for the next message, and its pattern need not run.
+#[derive(Clone, Debug, Default)]
+struct Verdicts(Vec<(Vec<u8>, bool)>);
+
+/// Attributes of a message for which verdicts are kept.
+const VERDICTS_MAX: usize = 256;
+
+impl Verdicts {
+    fn of(&mut self, attribute: usize, key: &[u8], pattern: &Pattern) -> bool {
+        if let Some((known, verdict)) = self.0.get_mut(attribute) {
+            if known != key {
+                *verdict = pattern.is_match(key);
+                known.clear();
+                known.extend_from_slice(key);
+            }
+            return *verdict;
+        }
+        let verdict = pattern.is_match(key);
+        if attribute == self.0.len() && attribute < VERDICTS_MAX {
+            self.0.push((key.to_vec(), verdict));
+        }
+        verdict
+    }
 }
 
 /// Buffers that are used again for each message.
@@ -40,6 +68,7 @@ impl Actions {
             actions: self,
             requests: self.requests.iter().map(|request| request.read(context)).collect(),
             groups: groups.collect(),
+            verdicts: vec![Verdicts::default(); self.keys_by_pattern],
             scratch: Scratch::default(),
         }
     }
@@ -51,7 +80,7 @@ impl Bound<'_> {
     /// # Errors
     /// [`EditError`] when the batch grows beyond what can be edited, or a copied value would nest too deeply.
     pub fn apply(&mut self, editor: &mut Editor, message: Msg) -> Result<(), EditError> {
-        let Self { actions, requests, groups, scratch } = self;
+        let Self { actions, requests, groups, verdicts, scratch } = self;
         for action in &actions.list {
             match action {
                 Action::Write { key, how, from, default } => {
@@ -77,17 +106,26 @@ impl Bound<'_> {
                     if let Some(key) = key {
                         editor.attributes(message).delete(key);
                     }
-                    if let Some(pattern) = pattern {
-                        editor.attributes(message).retain(|key, _| !pattern.is_match(key));
+                    if let Some(KeyPattern { pattern, number }) = pattern
+                        && let Some(verdicts) = verdicts.get_mut(*number)
+                    {
+                        let mut attribute = 0..;
+                        editor
+                            .attributes(message)
+                            .retain(|key, _| !verdicts.of(attribute.next().unwrap_or_default(), key, pattern));
                     }
                 }
                 Action::Hash { key, pattern } => {
                     if let Some(key) = key {
-                        for_each_of(editor, message, key, |attribute| hash(attribute))?;
+                        for_each_of(editor, message, key, hash)?;
                     }
-                    if let Some(pattern) = pattern {
-                        editor.attributes(message).for_each(|attribute| {
-                            if pattern.is_match(attribute.key()) { hash(attribute) } else { Ok(()) }
+                    if let Some(KeyPattern { pattern, number }) = pattern
+                        && let Some(verdicts) = verdicts.get_mut(*number)
+                    {
+                        let mut attribute = 0..;
+                        editor.attributes(message).for_each(|found| {
+                            let matches = verdicts.of(attribute.next().unwrap_or_default(), found.key(), pattern);
+                            if matches { hash(found) } else { Ok(()) }
                         })?;
                     }
                 }

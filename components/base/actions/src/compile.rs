@@ -15,6 +15,8 @@ pub struct Actions {
     pub(crate) requests: Vec<Request>,
     /// How many actions extract.
     pub(crate) extracts: usize,
+    /// How many actions choose keys by a pattern.
+    pub(crate) keys_by_pattern: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -27,11 +29,11 @@ pub(crate) enum Action {
     },
     Delete {
         key: Option<String>,
-        pattern: Option<Pattern>,
+        pattern: Option<KeyPattern>,
     },
     Hash {
         key: Option<String>,
-        pattern: Option<Pattern>,
+        pattern: Option<KeyPattern>,
     },
     /// The names of the pattern's groups are the keys to write, and which of the extracts it is.
     Extract {
@@ -44,6 +46,13 @@ pub(crate) enum Action {
         key: String,
         to: Target,
     },
+}
+
+/// A pattern that chooses keys, and which of them it is.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyPattern {
+    pub(crate) pattern: Pattern,
+    pub(crate) number: usize,
 }
 
 /// Where a value comes from.
@@ -133,11 +142,11 @@ impl Draft<'_> {
             "update" => self.write(Write::Update, actions),
             "upsert" => self.write(Write::Upsert, actions),
             "delete" => {
-                let (key, pattern) = self.keys()?;
+                let (key, pattern) = self.keys(actions)?;
                 Ok(Action::Delete { key, pattern })
             }
             "hash" => {
-                let (key, pattern) = self.keys()?;
+                let (key, pattern) = self.keys(actions)?;
                 Ok(Action::Hash { key, pattern })
             }
             "extract" => self.extract(actions),
@@ -194,7 +203,7 @@ impl Draft<'_> {
     }
 
     /// Key and pattern of `delete` and `hash`.
-    fn keys(&self) -> Result<(Option<String>, Option<Pattern>), Wrong> {
+    fn keys(&self, actions: &mut Actions) -> Result<(Option<String>, Option<KeyPattern>), Wrong> {
         let config = self.config;
         for (setting, given) in
             [("value", !config.value.is_null()), ("from_attribute", !config.from_attribute.is_empty())]
@@ -212,6 +221,10 @@ impl Draft<'_> {
         self.refuse("default_value", !config.default_value.is_null())?;
         let pattern = (!config.pattern.is_empty()).then(|| self.pattern()).transpose()?;
         self.refuse("converted_type", !config.converted_type.is_empty())?;
+        let pattern = pattern.map(|pattern| {
+            actions.keys_by_pattern += 1;
+            KeyPattern { pattern, number: actions.keys_by_pattern - 1 }
+        });
         Ok(((!config.key.is_empty()).then(|| config.key.clone()), pattern))
     }
 

@@ -2,7 +2,14 @@
 
 use pdata::EditError;
 use pdata::edit::{Attribute, Value};
+use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
+
+/// The hash's state before the first block (FIPS 180-4, 5.3.3).
+const START: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+/// The longest message, in bytes, that fits one block with its padding.
+const ONE_BLOCK_MAX: usize = 55;
 
 /// Replaces a value by the SHA-256 of its bytes in lower-case hexadecimal. Numbers are their eight bytes, little-endian,
 /// flags one byte. Of an empty text, and of values of other types, nothing is left but an empty text.
@@ -10,25 +17,67 @@ pub(crate) fn hash(attribute: &mut Attribute<'_>) -> Result<(), EditError> {
     let value = attribute.value();
     let digest = match value.str_bytes() {
         Some([]) => None,
-        Some(text) => Some(Sha256::digest(text)),
+        Some(text) => Some(sha256(text)),
         None => match value.get() {
-            Value::Bool(truth) => Some(Sha256::digest([u8::from(truth)])),
-            Value::Int(int) => Some(Sha256::digest(int.to_le_bytes())),
-            Value::Double(double) => Some(Sha256::digest(double.to_le_bytes())),
+            Value::Bool(truth) => Some(sha256(&[u8::from(truth)])),
+            Value::Int(int) => Some(sha256(&int.to_le_bytes())),
+            Value::Double(double) => Some(sha256(&double.to_le_bytes())),
             _ => None,
         },
     };
     let Some(digest) = digest else { return attribute.set(Value::Str("")).map(|_| ()) };
     let mut hex = [0; 64];
-    for (pair, byte) in hex.as_chunks_mut::<2>().0.iter_mut().zip(digest) {
-        *pair = [digit(byte >> 4), digit(byte & 15)];
+    for (text, word) in hex.as_chunks_mut::<8>().0.iter_mut().zip(digest) {
+        *text = digits(word);
     }
     let hex = std::str::from_utf8(&hex).expect("digits are ASCII");
     attribute.set(Value::Str(hex)).map(|_| ())
 }
 
+/// The eight words of a SHA-256. What is hashed is mostly short: one block, which is padded here, without a buffer.
+fn sha256(message: &[u8]) -> [u32; 8] {
+    if message.len() > ONE_BLOCK_MAX {
+        let digest = Sha256::digest(message);
+        let (words, _) = digest.as_chunks::<4>();
+        return std::array::from_fn(|word| words.get(word).map_or(0, |word| u32::from_be_bytes(*word)));
+    }
+    let mut block = [0; 64];
+    let (content, _) = block.split_at_mut(message.len());
+    content.copy_from_slice(message);
+    block[message.len()] = 0x80;
+    let (_, length) = block.split_at_mut(56);
+    length.copy_from_slice(&(message.len() as u64 * 8).to_be_bytes());
+    let mut words = START;
+    compress256(&mut words, &[block]);
+    words
+}
+
+/// Eight hexadecimal digits, all at once: each half byte gets a byte of its own.
 #[inline]
-fn digit(half: u8) -> u8 {
-    // '0' to '9', then 'a' to 'f', without a branch.
-    half + b'0' + u8::from(half > 9) * (b'a' - b'9' - 1)
+fn digits(word: u32) -> [u8; 8] {
+    let mut halves = u64::from(word);
+    halves = (halves | halves << 16) & 0x0000_ffff_0000_ffff;
+    halves = (halves | halves << 8) & 0x00ff_00ff_00ff_00ff;
+    halves = (halves | halves << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    // 1 in each byte above 9.
+    let letters = (halves + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+    (halves + 0x3030_3030_3030_3030 + letters * u64::from(b'a' - b'9' - 1)).to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_messages_hash_as_long_ones_do() {
+        let message: Vec<u8> = (0..=200).collect();
+        for len in 0..=message.len() {
+            let mut text = String::new();
+            for word in sha256(&message[..len]) {
+                text.push_str(std::str::from_utf8(&digits(word)).unwrap());
+            }
+            let expected: String = Sha256::digest(&message[..len]).iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(text, expected, "{len} bytes");
+        }
+    }
 }

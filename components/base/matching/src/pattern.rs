@@ -191,7 +191,7 @@ impl Translator<'_> {
     }
 
     fn until_brace(&mut self) {
-        while let Some(c) = self.rest.next() {
+        for c in self.rest.by_ref() {
             self.out.push(c);
             if c == '}' {
                 break;

@@ -113,6 +113,13 @@ fn measure(bencher: Bencher<'_, '_>, yaml: &str) {
         .bench_local_values(|batch| processor.process(batch).unwrap());
 }
 
+/// What a receiver does with the same spans, as a measure of the machine.
+#[divan::bench]
+fn validate(bencher: Bencher<'_, '_>) {
+    let bytes = payload().to_bytes();
+    bencher.counter(ItemsCount::new(SPANS)).bench_local(|| pdata::validate::check(Signal::Traces, &bytes).unwrap());
+}
+
 /// The scenario of the comparison with the Collector.
 #[divan::bench]
 fn hash_two_delete_one(bencher: Bencher<'_, '_>) {
