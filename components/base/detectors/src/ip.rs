@@ -112,7 +112,9 @@ pub(crate) fn v6(text: &[u8], colon: usize) -> (usize, Option<(usize, usize, Ipv
         return (run_end, None);
     }
     // A word that ends in letters like these (`id:2001:db8::1`) is not part of the address.
-    let touched = matches!(before(text, start, 1), byte if is_alnum(byte) || byte == b'_');
+    let previous = before(text, start, 1);
+    let fraction = previous == b'.' && before(text, start, 2).is_ascii_digit();
+    let touched = is_alnum(previous) || previous == b'_' || fraction || colon - start > 4;
     if touched {
         if at(text, colon + 1) == b':' {
             return (run_end, None);

@@ -29,3 +29,11 @@ mod url;
 pub use kind::{Kind, Kinds};
 pub use options::{Finding, Hint, Options, OptionsError, Place, QUERY_PARAMETER_BYTES_MAX, QUERY_PARAMETERS};
 pub use scanner::Scanner;
+
+// Files that tests share name the crate as others do.
+#[cfg(test)]
+extern crate self as detectors;
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod tests;

@@ -16,12 +16,12 @@ use crate::{Finding, Hint, Kind, Place, Scanner, card, email, iban, ip, phone, s
 use std::net::IpAddr;
 
 /// What a byte may mean.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Class {
     Nothing,
-    Letter,
-    Digit,
     Sign,
+    Digit,
+    Letter,
 }
 
 const CLASSES: [Class; 256] = {
@@ -87,6 +87,12 @@ const BEGINNINGS: [[u64; 256]; 3] = {
     table
 };
 
+/// The end of the run of letters and digits from `start` on.
+#[inline]
+fn word_end(text: &[u8], start: usize) -> usize {
+    run_end(text, start, |byte| CLASSES[usize::from(byte)] >= Class::Digit)
+}
+
 /// One look at one text.
 pub(crate) struct Pass<'a> {
     scanner: &'a Scanner,
@@ -136,23 +142,24 @@ impl<'a> Pass<'a> {
     pub(crate) fn run(mut self) -> Option<usize> {
         let text = self.text;
         let mut place = 0;
+        // Tests in a row rather than a `match`: its jump through a table is foretold badly.
         while let Some(&byte) = text.get(place) {
-            match CLASSES[usize::from(byte)] {
-                Class::Nothing => place += 1,
-                Class::Letter => {
-                    let begins = BEGINNINGS[0][usize::from(byte)]
-                        & BEGINNINGS[1][usize::from(at(text, place + 1))]
-                        & BEGINNINGS[2][usize::from(at(text, place + 2))];
-                    if begins != 0 {
-                        self.word(place, begins);
-                    }
-                    place = run_end(text, place + 1, is_alnum);
+            let class = CLASSES[usize::from(byte)];
+            if class == Class::Nothing {
+                place += 1;
+            } else if class == Class::Letter {
+                let begins = BEGINNINGS[0][usize::from(byte)]
+                    & BEGINNINGS[1][usize::from(at(text, place + 1))]
+                    & BEGINNINGS[2][usize::from(at(text, place + 2))];
+                if begins != 0 {
+                    self.word(place, begins);
                 }
-                Class::Digit => place = self.number(place),
-                Class::Sign => {
-                    self.sign(place, byte);
-                    place += 1;
-                }
+                place = word_end(text, place + 1);
+            } else if class == Class::Digit {
+                place = self.number(place);
+            } else {
+                self.sign(place, byte);
+                place += 1;
             }
         }
         self.escaped
@@ -221,7 +228,11 @@ impl<'a> Pass<'a> {
         let end = digits_end(text, start);
         let next = at(text, end);
         if is_alnum(next) {
-            return run_end(text, end, is_alnum);
+            return word_end(text, end);
+        }
+        if before(text, start, 1) == b'.' && before(text, start, 2).is_ascii_digit() {
+            // Goes on from a word: `v1.2.3.4.5`.
+            return word_end(text, ip::dotted(text, start, end).end);
         }
         if next == b'.' && at(text, end + 1).is_ascii_digit() {
             return self.dotted(start, end);
@@ -265,7 +276,7 @@ impl<'a> Pass<'a> {
         {
             self.found(kind, start, end);
         }
-        run_end(self.text, run.end, is_alnum)
+        word_end(self.text, run.end)
     }
 
     #[inline]
