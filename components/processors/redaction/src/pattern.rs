@@ -5,16 +5,15 @@
 //! ([`crate::config::RedactionConfig::value_bytes_max`]) and the searches in one value ([`MATCHES_MAX`]) are bounded. A
 //! value with more matches than that is masked from there to its end.
 
-use regex::bytes::{Regex, RegexBuilder};
+use matching::Pattern;
+use regex::bytes::Regex;
 
 /// Longest text of a pattern, in bytes.
 const PATTERN_BYTES_MAX: usize = 64 << 10;
-/// Most memory of a compiled pattern, in bytes.
-const COMPILED_BYTES_MAX: usize = 10 << 20;
 /// Most matches of one pattern that are replaced one by one in a value.
 pub(crate) const MATCHES_MAX: usize = 512;
 
-/// Compiles a pattern written for RE2.
+/// Compiles a pattern in Go's syntax.
 ///
 /// # Errors
 /// What is wrong with it, in one line.
@@ -22,17 +21,7 @@ pub(crate) fn compile(text: &str) -> Result<Regex, String> {
     if text.len() > PATTERN_BYTES_MAX {
         return Err(format!("a pattern of {} bytes is longer than the {PATTERN_BYTES_MAX} allowed", text.len()));
     }
-    let refused = |why: &str| format!("the pattern `{text}` is refused: {why}");
-    let translated = ottl::pattern::translate(text).map_err(refused)?;
-    RegexBuilder::new(&translated).size_limit(COMPILED_BYTES_MAX).build().map_err(|error| match error {
-        regex::Error::CompiledTooBig(limit) => refused(&format!("compiled it would take more than {limit} bytes")),
-        // The crate draws the pattern with a caret over several lines; its last line is the reason.
-        other => {
-            let drawn = other.to_string();
-            let reason = drawn.lines().last().unwrap_or_default().trim();
-            refused(reason.strip_prefix("error: ").unwrap_or(reason))
-        }
-    })
+    Pattern::new(text).map(|pattern| pattern.regex().clone()).map_err(|error| error.to_string())
 }
 
 /// Replaces every match; nothing when there is none. `replace` appends what stands in place of a match.
@@ -90,8 +79,8 @@ mod tests {
 
     #[test]
     fn bad_patterns_say_why() {
-        assert!(compile("(a").unwrap_err().starts_with("the pattern `(a` is refused: "));
-        assert!(compile("(?:a{1000}){1000}").unwrap_err().contains("more than 10485760 bytes"));
+        assert!(compile("(a").unwrap_err().starts_with("error parsing regexp: "));
+        assert!(compile("(?:a{1000}){1000}").is_err());
         assert!(compile(&"a".repeat(70_000)).unwrap_err().contains("70000 bytes"));
     }
 }
