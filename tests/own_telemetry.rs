@@ -366,3 +366,112 @@ async fn spans_say_what_failed_and_samplers_are_followed() {
             .all(|span| span.status.as_ref().is_some_and(|status| status.code == 2 && status.message == "never"))
     );
 }
+
+/// Gateways of the real components: a request's trace goes on in what is sent because of it.
+#[tokio::test]
+async fn the_trace_goes_on_in_the_outgoing_request() {
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let spans_to = Backend::start(Protocol::Grpc).await;
+    let recorded = format!(
+        ", processors: [{{simple: {{exporter: {{otlp: {{protocol: grpc, endpoint: 'http://{}'}}}}}}}}]",
+        spans_to.address
+    );
+    for (traces, protocol, exporter) in [
+        ("{propagators: []}".to_owned(), Protocol::Grpc, "otlp_grpc"),
+        ("{level: none, propagators: [tracecontext, b3]}".to_owned(), Protocol::Http, "otlp_http"),
+        ("{propagators: [tracecontext]}".to_owned(), Protocol::Grpc, "otlp_grpc"),
+        ("{propagators: [tracecontext, b3]}".to_owned(), Protocol::Http, "otlp_http"),
+        (format!("{{propagators: [tracecontext]{recorded}}}"), Protocol::Grpc, "otlp_grpc"),
+        (format!("{{propagators: [b3, tracecontext]{recorded}}}"), Protocol::Http, "otlp_http"),
+    ] {
+        let backend = Backend::start(protocol).await;
+        let inlet = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let endpoint =
+            if protocol == Protocol::Http { "http://" } else { "" }.to_owned() + &backend.address.to_string();
+        let text = format!(
+            "receivers: {{otlp: {{protocols: {{http: {{endpoint: '{inlet}'}}}}}}}}\n\
+             exporters: {{{exporter}: {{endpoint: '{endpoint}', tls: {{insecure: true}}}}}}\n\
+             service:\n  telemetry: {{metrics: {{level: none}}, traces: {traces}}}\n  \
+             pipelines: {{traces: {{receivers: [otlp], exporters: [{exporter}]}}}}\n"
+        );
+        let options = ServiceOptions { uris: vec!["env:CONFIGURATION".to_owned()], ..ServiceOptions::default() };
+        let env = move |_: &str| Some(text.clone());
+        let service = Service::start(options, Arc::new(weir::catalog::Catalog::default()), &env).await.unwrap();
+        post_span(inlet, parent).await;
+        let report = service.shutdown(Deadline::after(HOUR)).await;
+        assert!(report.balances(), "{report:?}");
+        let [arrived] = &backend.arrived()[..] else { panic!("{:?}", backend.arrived()) };
+        let header = |name: &str| arrived.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (w3c, b3) = (header("traceparent"), header("b3"));
+        if traces.contains("level: none") || traces.contains("[]") {
+            assert_eq!((w3c, b3), (None, None), "{traces}");
+            continue;
+        }
+        let w3c = w3c.unwrap();
+        assert_eq!(b3.is_some(), traces.contains("b3"), "{traces}");
+        if let Some(b3) = b3 {
+            assert_eq!(TraceContext::parse_b3(&b3), TraceContext::parse(&w3c), "{traces}");
+        }
+        if !traces.contains("processors") {
+            assert_eq!(w3c, parent, "passed through: {traces}");
+            continue;
+        }
+        let own = spans(&spans_to.arrived());
+        let sending = &own[&format!("exporter/{exporter}/traces")];
+        let sent = TraceContext::parse(&w3c).unwrap();
+        let received = TraceContext::parse(parent).unwrap();
+        assert_eq!((sent.trace_id, sent.sampled), (received.trace_id, true));
+        assert_eq!((sending.trace_id.as_slice(), sending.span_id.as_slice()), (&sent.trace_id[..], &sent.span_id[..]));
+        assert_eq!(own["receiver/otlp/traces"].parent_span_id, received.span_id);
+    }
+}
+
+/// Posts one span in a request of that trace.
+async fn post_span(to: SocketAddr, traceparent: &str) {
+    let body = "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"traceId\":\"5b8efff798038103d269b633813fc60c\",\
+                \"spanId\":\"eee19b7ec3c1b174\",\"name\":\"one\"}]}]}]}";
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    let request = format!(
+        "POST /v1/traces HTTP/1.1\r\nHost: weir\r\nContent-Type: application/json\r\ntraceparent: {traceparent}\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+/// A reader sends exponential histograms where a view asks for them, and the page tells their count and sum.
+#[tokio::test]
+async fn views_give_readers_exponential_histograms_and_bounded_series() {
+    let backend = Backend::start(Protocol::Http).await;
+    let telemetry = pushing(backend.address, "http/protobuf", "").replace(
+        "metrics: {readers: [",
+        "metrics: {level: detailed, views: [\
+         {selector: {instrument_name: otelcol_processor_internal_duration}, stream: {aggregation: \
+         {base2_exponential_bucket_histogram: {max_size: 20}}}}, \
+         {selector: {instrument_name: weir_edge_items}, stream: {aggregation_cardinality_limit: 2}}], \
+         readers: [{pull: {exporter: {prometheus: {host: 127.0.0.1, port: 0}}}}, ",
+    );
+    let running = start(&telemetry).await.unwrap();
+    for _ in 0..3 {
+        running.feed(logs(5, "")).await;
+    }
+    let body = get(running.page(), "/metrics").await.2;
+    let lines = |start: &str| body.lines().filter(|line| line.starts_with(start)).collect::<Vec<_>>();
+    let buckets = lines("otelcol_processor_internal_duration_bucket");
+    assert!(matches!(&buckets[..], [one] if one.contains("le=\"+Inf\"") && one.ends_with(" 3")), "{buckets:?}");
+    let edges = lines("weir_edge_items{");
+    assert_eq!(edges.len(), 2, "{edges:?}");
+    assert!(edges.iter().any(|line| line.starts_with("weir_edge_items{otel_metric_overflow=\"true\"}")), "{edges:?}");
+    running.stop().await;
+    let last = metrics(backend.arrived().last().unwrap());
+    let duration = last.into_iter().find(|metric| metric.name == "otelcol_processor_internal_duration").unwrap();
+    let Some(metric::Data::ExponentialHistogram(histogram)) = duration.data else { panic!("{duration:?}") };
+    let point = &histogram.data_points[0];
+    let positive = point.positive.as_ref().unwrap();
+    assert_eq!((point.count, positive.bucket_counts.iter().sum::<u64>()), (3, 3));
+    assert!(positive.bucket_counts.len() <= 20, "{positive:?}");
+    assert!(point.min.unwrap() <= point.max.unwrap() && point.sum.unwrap() > 0.0);
+}

@@ -30,7 +30,7 @@ use component::{Deadline, Edge, Host, Level, StartError};
 use pdata::build::AttributesWriter;
 
 pub use config::TelemetryConfig;
-use config::{AttributeValue, ReaderConfig, ViewConfig};
+use config::{AttributeValue, HistogramAggregation, PeriodicConfig, ReaderConfig};
 use edges::Edges;
 use logs::Logs;
 use pages::{Page, Rendering};
@@ -38,6 +38,7 @@ use push::{Pusher, Pushing, Told};
 use resource::Resource;
 use send::Sender;
 use trace::{Processors, SpanSlot};
+use view::Views;
 
 /// Time that own telemetry has to end in when the shutdown's deadline has passed.
 pub const GRACE: Duration = Duration::from_secs(1);
@@ -174,8 +175,9 @@ impl OwnTelemetry {
         let Staged { resource, logs, pages, pushers, spans } = staged;
         logs.install();
         self.host.registry().set_level(config.metrics.level.into());
-        let wanted = views(config);
-        self.host.registry().set_fine_bounds(move |metric| view::fine_bounds(&wanted, metric));
+        let wanted = config.metrics.views.clone();
+        let is_exponential = readers(config).filter_map(|reader| reader.periodic.as_ref()).any(wants_exponential);
+        self.host.registry().set_fine_bounds(move |metric| view::fine(&wanted, is_exponential, metric));
         self.host.set_trace_headers(config.traces.trace_headers());
         self.pages.extend(pages);
         let mut kept = Vec::new();
@@ -236,8 +238,15 @@ impl OwnTelemetry {
     }
 }
 
-fn views(config: &TelemetryConfig) -> Arc<[ViewConfig]> {
-    config.metrics.views.as_slice().into()
+/// Each reader has its own, because they remember series.
+fn views(config: &TelemetryConfig, is_exponential: bool) -> Arc<Views> {
+    Arc::new(Views::new(&config.metrics.views, is_exponential))
+}
+
+/// Whether a reader wants exponential histograms where no view says otherwise.
+fn wants_exponential(reader: &PeriodicConfig) -> bool {
+    let otlp = reader.exporter.otlp.as_ref();
+    otlp.is_some_and(|otlp| otlp.default_histogram_aggregation == HistogramAggregation::Exponential)
 }
 
 fn readers(config: &TelemetryConfig) -> impl Iterator<Item = &ReaderConfig> {
@@ -247,18 +256,20 @@ fn readers(config: &TelemetryConfig) -> impl Iterator<Item = &ReaderConfig> {
 
 /// The pages that `config` wants.
 fn renderings<'a>(config: &'a TelemetryConfig, resource: &'a Arc<Resource>) -> impl Iterator<Item = Rendering> + 'a {
-    let views = views(config);
     let pages = readers(config).filter_map(|reader| reader.prometheus());
-    pages.map(move |page| Rendering { config: page.clone(), views: Arc::clone(&views), resource: Arc::clone(resource) })
+    pages.map(move |page| Rendering {
+        config: page.clone(),
+        views: views(config, false),
+        resource: Arc::clone(resource),
+    })
 }
 
 /// The periodic readers that `config` wants.
 fn pushings<'a>(config: &'a TelemetryConfig, resource: &'a Arc<Resource>) -> impl Iterator<Item = Pushing> + 'a {
-    let views = views(config);
     let periodic = readers(config).filter_map(|reader| reader.periodic.as_ref());
     periodic.map(move |periodic| Pushing {
         config: periodic.clone(),
-        views: Arc::clone(&views),
+        views: views(config, wants_exponential(periodic)),
         resource: Arc::clone(resource),
     })
 }

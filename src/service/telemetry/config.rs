@@ -14,10 +14,10 @@ use config::Config;
 
 pub(super) use logs::{Encoding, LogsConfig, SamplingConfig};
 pub(super) use metrics::{MetricsConfig, PeriodicConfig, PrometheusConfig, ReaderConfig};
-pub(super) use otlp::{Compression, OtlpConfig, Protocol, Temporality};
+pub(super) use otlp::{Compression, HistogramAggregation, OtlpConfig, Protocol, Temporality};
 pub(super) use resource::{AttributeValue, ResourceConfig};
 pub(super) use traces::{SamplerConfig, SpanProcessorConfig, TracesConfig};
-pub(super) use views::{InstrumentType, StreamConfig, ViewConfig};
+pub(super) use views::{AggregationConfig, ExponentialConfig, InstrumentType, StreamConfig, ViewConfig};
 
 /// Own logs, metrics and traces.
 #[derive(Clone, Debug, PartialEq, Config)]

@@ -16,6 +16,9 @@ use super::view::Shown;
 /// The type of the text.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// Coarsest scale of Prometheus' histograms; the exporter leaves out those that are coarser.
+const NATIVE_SCALE_MIN: i32 = -4;
+
 /// Renders `metrics`.
 #[must_use]
 pub(super) fn render(metrics: &[Shown], config: &PrometheusConfig, resource: &Resource) -> String {
@@ -42,6 +45,10 @@ pub(super) fn render(metrics: &[Shown], config: &PrometheusConfig, resource: &Re
                 Value::Number(number) => line(&mut out, &name, "", &labels, None, &number_text(*number)),
                 Value::Histogram { bounds, counts, sum } => histogram(&mut out, &name, &labels, bounds, counts, *sum),
             }
+        }
+        for (labels, value) in metric.exponentials.iter().filter(|(_, value)| value.scale >= NATIVE_SCALE_MIN) {
+            // The text format has no exponential buckets, so what is left is the one that holds everything.
+            histogram(&mut out, &name, &joined(labels, &constant), &[], &[value.count()], value.sum);
         }
     }
     if !config.without_scope_info {
@@ -175,11 +182,12 @@ fn number_text(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use component::telemetry::{Metric, Registry};
+    use component::telemetry::{Fine, Metric, Registry};
     use component::{Level, Telemetry};
     use config::decode_str;
 
     use super::*;
+    use crate::service::telemetry::view::Views;
 
     const SENT: Metric = Metric {
         name: "otelcol_exporter_sent_spans",
@@ -201,7 +209,28 @@ mod tests {
         }
         let config = decode_str::<PrometheusConfig>(yaml).unwrap().0;
         let resource = Resource::test(&[("service.name", "weir"), ("host.name", "a")]);
-        render(&crate::service::telemetry::view::apply(registry.read_fine(), &[]), &config, &resource)
+        render(&Views::default().apply(registry.read_fine()), &config, &resource)
+    }
+
+    #[test]
+    fn exponential_histograms_are_count_and_sum() {
+        let registry = Registry::new(Level::Detailed);
+        let limits = |metric: &Metric| component::telemetry::ExponentialLimits {
+            max_scale: if metric.name == "batch.size" { 20 } else { -5 },
+            max_size: 160,
+        };
+        registry.set_fine_bounds(move |metric| Fine { bounds: Vec::new(), exponential: Some(limits(metric)) });
+        for metric in [SIZE, UPTIME] {
+            for value in [1.5, 100.0] {
+                registry.histogram(metric, &[10.0], vec![("a".to_owned(), "b".to_owned())]).record(value);
+            }
+        }
+        let (config, resource) = (PrometheusConfig::default(), Resource::test(&[]));
+        let page = render(&Views::new(&[], true).apply(registry.read_fine()), &config, &resource);
+        let expected = "# HELP batch_size Sizes\n# TYPE batch_size histogram\nbatch_size_bucket{a=\"b\",le=\"+Inf\"} 2\n\
+                        batch_size_sum{a=\"b\"} 101.5\nbatch_size_count{a=\"b\"} 2\n# HELP otelcol_process_uptime Uptime\n\
+                        # TYPE otelcol_process_uptime histogram\n# HELP target_info";
+        assert!(page.starts_with(expected), "{page}");
     }
 
     #[test]

@@ -12,15 +12,16 @@ use net::server::http::{HttpHandler, HttpResponse, HttpServer, Refusal, RequestH
 use net::server::{HttpServerConfig, RequestInfo, ServerSettings};
 use pdata::{Charge, Overloaded};
 
-use super::config::{PrometheusConfig, ViewConfig};
+use super::config::PrometheusConfig;
 use super::resource::Resource;
-use super::{health, id, page, view};
+use super::view::Views;
+use super::{health, id, page};
 
 /// How a page renders.
 #[derive(Debug)]
 pub(super) struct Rendering {
     pub(super) config: PrometheusConfig,
-    pub(super) views: Arc<[ViewConfig]>,
+    pub(super) views: Arc<Views>,
     pub(super) resource: Arc<Resource>,
 }
 
@@ -57,8 +58,13 @@ impl Page {
     }
 
     /// Renders otherwise from now on.
-    pub(super) fn set(&self, rendering: Rendering) {
-        *self.handler.rendering.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rendering);
+    pub(super) fn set(&self, mut rendering: Rendering) {
+        let mut current = self.handler.rendering.write().unwrap_or_else(PoisonError::into_inner);
+        if current.views == rendering.views {
+            // They remember series.
+            rendering.views = Arc::clone(&current.views);
+        }
+        *current = Arc::new(rendering);
     }
 
     /// Where it listens.
@@ -96,7 +102,7 @@ impl HttpHandler for Handler {
         Route::Answer(match head.path() {
             "/metrics" => {
                 let rendering = Arc::clone(&self.rendering.read().unwrap_or_else(PoisonError::into_inner));
-                let metrics = view::apply(self.host.registry().read_fine(), &rendering.views);
+                let metrics = rendering.views.apply(self.host.registry().read_fine());
                 let body = page::render(&metrics, &rendering.config, &rendering.resource);
                 answer(200, body, page::CONTENT_TYPE)
             }
@@ -109,7 +115,10 @@ impl HttpHandler for Handler {
                 let (code, body) = health::health(&self.host);
                 answer(code, body, "application/json")
             }
-            _ => answer(404, "not found; try /metrics, /livez, /readyz, /health\n".to_owned(), PLAIN),
+            path => match self.host.registry().pages().render(path) {
+                Some(body) => answer(200, body, "application/json"),
+                None => answer(404, "not found; try /metrics, /livez, /readyz, /health\n".to_owned(), PLAIN),
+            },
         })
     }
 

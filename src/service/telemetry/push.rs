@@ -7,26 +7,29 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use component::telemetry::{Labels, MetricKind, Value};
+use component::telemetry::{Exponential, Labels, MetricKind, Value};
 use component::{Counter, Deadline, Host, StartError};
-use pdata::build::{self, AttributesWriter, HistogramFields, MetricFields, NumberFields, PayloadBuilder};
+use pdata::build::{
+    self, AttributesWriter, Buckets, ExponentialHistogramFields, ExponentialHistogramPoints, HistogramFields,
+    MetricFields, NumberFields, PayloadBuilder, Points,
+};
 use pdata::view::Number;
 use pdata::{Payload, Signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use super::config::{PeriodicConfig, Temporality, ViewConfig};
+use super::config::{PeriodicConfig, Temporality};
 use super::resource::Resource;
 use super::send::Sender;
-use super::view::{self, Shown};
+use super::view::{Shown, Views};
 use super::{FAILED_EXPORTS, attributes};
 
 /// What one reader sends.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Pushing {
     pub(super) config: PeriodicConfig,
-    pub(super) views: Arc<[ViewConfig]>,
+    pub(super) views: Arc<Views>,
     pub(super) resource: Arc<Resource>,
 }
 
@@ -52,6 +55,7 @@ impl Pushing {
 pub(super) struct Told {
     at_unix_nano: u64,
     totals: BTreeMap<(String, Labels), Value>,
+    exponentials: BTreeMap<(String, Labels), Exponential>,
 }
 
 /// A reader at work.
@@ -116,7 +120,7 @@ impl Work {
     }
 
     async fn export(&self, told: &mut Told, time: Duration) {
-        let metrics = view::apply(self.host.registry().read_fine(), &self.pushing.views);
+        let metrics = self.pushing.views.apply(self.host.registry().read_fine());
         let now = unix_nano(SystemTime::now());
         let started = unix_nano(self.host.registry().started());
         let resource = &self.pushing.resource;
@@ -162,7 +166,7 @@ fn encode(
     let delta = temporality == Temporality::Delta;
     let wire = if delta { build::Temporality::Delta } else { build::Temporality::Cumulative };
     let since = if delta { told.at_unix_nano.max(started) } else { started };
-    let mut totals = BTreeMap::new();
+    let (mut totals, mut exponentials) = (BTreeMap::new(), BTreeMap::new());
     let mut builder = PayloadBuilder::metrics();
     builder.resource(
         &resource.schema_url,
@@ -195,6 +199,18 @@ fn encode(
                             value: number(value, shown.unit),
                             flags: 0,
                         };
+                        if !shown.exponentials.is_empty() {
+                            items.exponential_histogram(&fields, wire, |points| {
+                                for (labels, total) in &shown.exponentials {
+                                    let key = (shown.name.to_string(), labels.clone());
+                                    let before = told.exponentials.get(&key).filter(|_| delta);
+                                    let added = before.and_then(|before| total.since(before));
+                                    exponential(points, added.as_ref().unwrap_or(total), labels, since, now);
+                                    exponentials.insert(key, total.clone());
+                                }
+                            });
+                            continue;
+                        }
                         match shown.kind {
                             MetricKind::Gauge => items.gauge(&fields, |points| {
                                 for (labels, value) in &series {
@@ -235,7 +251,30 @@ fn encode(
             );
         },
     );
-    (builder.finish(None), Told { at_unix_nano: now, totals })
+    (builder.finish(None), Told { at_unix_nano: now, totals, exponentials })
+}
+
+fn exponential(
+    points: &mut Points<'_, ExponentialHistogramPoints>,
+    value: &Exponential,
+    labels: &Labels,
+    since: u64,
+    now: u64,
+) {
+    let fields = ExponentialHistogramFields {
+        start_time_unix_nano: since,
+        time_unix_nano: now,
+        count: value.count(),
+        sum: Some(value.sum),
+        min: Some(value.min).filter(|min| min.is_finite()),
+        max: Some(value.max).filter(|max| max.is_finite()),
+        scale: value.scale,
+        zero_count: value.zero_count,
+        positive: Some(Buckets { offset: value.positive.offset, bucket_counts: &value.positive.counts }),
+        negative: Some(Buckets { offset: value.negative.offset, bucket_counts: &value.negative.counts }),
+        ..ExponentialHistogramFields::default()
+    };
+    points.point(&fields, |point| label(point.attributes(), labels));
 }
 
 fn label(mut writer: AttributesWriter<'_>, labels: &Labels) {
@@ -298,7 +337,7 @@ mod tests {
         let mut told = Told::default();
         let mut export = |temporality, now| {
             let (payload, now_told) =
-                encode(&view::apply(registry.read_fine(), &[]), &resource, temporality, 5, now, &told);
+                encode(&Views::default().apply(registry.read_fine()), &resource, temporality, 5, now, &told);
             told = now_told;
             assert_eq!(payload.items(), 4);
             json(&payload)
@@ -333,5 +372,40 @@ mod tests {
         let open = metric(&second, "open")["sum"].clone();
         assert_eq!((&open["aggregationTemporality"], &open["dataPoints"][0]["asInt"]), (&2.into(), &"-2".into()));
         assert_eq!(metric(&second, "age")["gauge"]["dataPoints"][0]["asDouble"], 3.0);
+    }
+
+    #[test]
+    fn exponential_histograms_are_sent_as_such_and_their_deltas_too() {
+        let registry = Registry::new(Level::Detailed);
+        registry.set_fine_bounds(|_: &Metric| component::telemetry::Fine {
+            bounds: Vec::new(),
+            exponential: Some(component::telemetry::ExponentialLimits { max_scale: 20, max_size: 4 }),
+        });
+        let sizes = registry.histogram(SIZES, &[10.0], vec![("exporter".to_owned(), "otlp".to_owned())]);
+        let (resource, views, mut told) = (Resource::test(&[]), Views::new(&[], true), Told::default());
+        let mut export = |temporality, now| {
+            let shown = views.apply(registry.read_fine());
+            let (payload, now_told) = encode(&shown, &resource, temporality, 5, now, &told);
+            told = now_told;
+            json(&payload)["scopeMetrics"][0]["metrics"][0].clone()
+        };
+        sizes.record(3.0);
+        let first = export(Temporality::Delta, 100);
+        for value in [0.0, 5.0, 33.0] {
+            sizes.record(value);
+        }
+        let (second, total) = (export(Temporality::Delta, 200), export(Temporality::Cumulative, 300));
+        let point = |metric: &serde_json::Value| metric["exponentialHistogram"]["dataPoints"][0].clone();
+        assert_eq!(first["exponentialHistogram"]["aggregationTemporality"], 1);
+        assert_eq!(first["unit"], "By");
+        let (first, second, total) = (point(&first), point(&second), point(&total));
+        let texts = |point: &serde_json::Value, keys: [&str; 5]| keys.map(|key| point[key].to_string()).join(" ");
+        assert_eq!(texts(&first, ["scale", "count", "sum", "min", "zeroCount"]), "20 \"1\" 3 3 null");
+        // Four buckets reach from 3 to 33 when bounds grow by 4: the 3 of before lies in (1, 4], 5 in (4, 16], 33 in (16, 64].
+        assert_eq!(texts(&second, ["scale", "count", "sum", "min", "zeroCount"]), "-1 \"3\" 38 null \"1\"");
+        assert_eq!(second["positive"]["bucketCounts"], serde_json::json!(["0", "1", "1"]));
+        assert_eq!(texts(&total, ["scale", "count", "sum", "max", "zeroCount"]), "-1 \"4\" 41 33 \"1\"");
+        assert_eq!(second["attributes"][0]["value"]["stringValue"], "otlp");
+        assert_eq!(second["startTimeUnixNano"], "100");
     }
 }

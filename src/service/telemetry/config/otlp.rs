@@ -113,24 +113,14 @@ impl Decode for OtlpHeaders {
 
 /// Sends metrics over OTLP.
 #[derive(Clone, Debug, PartialEq, Config)]
-#[config(validate = OtlpMetricsConfig::check)]
 pub struct OtlpMetricsConfig {
     /// Where and how.
     #[config(flatten)]
     pub otlp: OtlpConfig,
     /// Whether sums and histograms are sent since the start, or since the last export.
     pub temporality_preference: Temporality,
-    /// Form of histograms.
+    /// Form of histograms that no view gives another.
     pub default_histogram_aggregation: HistogramAggregation,
-}
-
-impl OtlpMetricsConfig {
-    fn check(&self, v: &mut Validator<'_>) {
-        if self.default_histogram_aggregation == HistogramAggregation::Exponential {
-            let message = "exponential histograms are not recorded; use explicit_bucket_histogram";
-            v.error("default_histogram_aggregation", message);
-        }
-    }
 }
 
 /// Since when sums and histograms count. Values that go up and down are always cumulative.

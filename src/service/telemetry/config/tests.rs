@@ -178,10 +178,6 @@ fn wrong_configurations_are_refused_with_a_reason() {
         (push("{otlp: {client_key: /k.pem}}"), "provide both `client_certificate` and `client_key`"),
         (push("{otlp: {headers_list: secret}}"), "a part of 6 characters lacks `=`"),
         (
-            push("{otlp: {default_histogram_aggregation: base2_exponential_bucket_histogram}}"),
-            "exponential histograms are not recorded",
-        ),
-        (
             "metrics: {readers: [{periodic: {interval: 0, exporter: {console: {}}}}]}".into(),
             "`interval` must be greater",
         ),
@@ -195,10 +191,21 @@ fn wrong_configurations_are_refused_with_a_reason() {
             view("{stream: {aggregation: {drop: , sum: }}, selector: {unit: s}}"),
             "must not specify multiple aggregations",
         ),
-        (view("{selector: {unit: s}, stream: {aggregation: {last_value: {}}}}"), "not what was added last"),
         (
-            view("{selector: {unit: s}, stream: {aggregation: {base2_exponential_bucket_histogram: {}}}}"),
-            "exponential histograms are not recorded",
+            view("{selector: {unit: s}, stream: {aggregation: {last_value: , base2_exponential_bucket_histogram: }}}"),
+            "must not specify multiple aggregations",
+        ),
+        (
+            view("{selector: {unit: s}, stream: {aggregation: {base2_exponential_bucket_histogram: {max_scale: 21}}}}"),
+            "`max_scale` must be from -10 to 20, got 21",
+        ),
+        (
+            view("{selector: {unit: s}, stream: {aggregation: {base2_exponential_bucket_histogram: {max_size: 1}}}}"),
+            "`max_size` must be from 2 to 10000, got 1",
+        ),
+        (
+            view("{selector: {unit: s}, stream: {aggregation_cardinality_limit: 0}}"),
+            "`aggregation_cardinality_limit` must be greater than 0",
         ),
         (
             view("{selector: {unit: s}, stream: {aggregation: {explicit_bucket_histogram: {boundaries: [2, 1]}}}}"),
@@ -272,14 +279,18 @@ fn wildcards_match_whole_names() {
 fn propagators_name_the_headers_that_carry_a_trace() {
     use component::lifecycle::TraceHeaders;
     for (propagators, expected) in [
+        ("[]", TraceHeaders::Off),
         ("[tracecontext]", TraceHeaders::W3c),
         ("[b3]", TraceHeaders::B3),
         ("[tracecontext, b3]", TraceHeaders::W3cThenB3),
         ("'b3,tracecontext'", TraceHeaders::B3ThenW3c),
     ] {
         let config = decode_str::<TelemetryConfig>(&format!("traces: {{propagators: {propagators}}}")).unwrap().0;
-        assert!(config.traces.propagates());
+        assert_eq!(config.traces.propagates(), expected != TraceHeaders::Off);
         assert_eq!(config.traces.trace_headers(), expected, "{propagators}");
+        let off = format!("traces: {{level: none, propagators: {propagators}}}");
+        let config = decode_str::<TelemetryConfig>(&off).unwrap().0;
+        assert_eq!(config.traces.trace_headers(), TraceHeaders::Off, "{propagators}");
     }
     assert!(!TelemetryConfig::default().traces.propagates());
 }

@@ -13,7 +13,8 @@ pub struct TracesConfig {
     /// `none` for no spans.
     pub level: TracesLevel,
     /// Whose trace is continued: `tracecontext` takes that of a request's `traceparent`, `b3` that of its `b3` or `x-b3-…`
-    /// headers; of both, the last one that is there. Empty: nobody's.
+    /// headers; of both, the last one that is there. Exporters pass it on in the same headers (`b3` in its single form).
+    /// Empty: nobody's, and nothing is passed on.
     pub propagators: Vec<String>,
     /// Where spans go; none, no spans.
     pub processors: Vec<SpanProcessorConfig>,
@@ -38,12 +39,14 @@ impl TracesConfig {
         !self.propagators.is_empty()
     }
 
-    /// Which headers carry them.
+    /// Which headers carry them. Without processors for spans, traces are still passed through, as in the Collector.
     #[must_use]
     pub fn trace_headers(&self) -> TraceHeaders {
         let place = |name: &str| self.propagators.iter().rposition(|propagator| propagator == name);
         match (place("tracecontext"), place("b3")) {
-            (_, None) => TraceHeaders::W3c,
+            _ if self.level == TracesLevel::None => TraceHeaders::Off,
+            (None, None) => TraceHeaders::Off,
+            (Some(_), None) => TraceHeaders::W3c,
             (None, Some(_)) => TraceHeaders::B3,
             (Some(w3c), Some(b3)) if w3c < b3 => TraceHeaders::W3cThenB3,
             (Some(_), Some(_)) => TraceHeaders::B3ThenW3c,

@@ -1,7 +1,8 @@
 //! `service::telemetry::metrics::views`: metrics left out, renamed, with fewer attributes, or
 //! with other buckets.
 
-use config::{Config, Decode, Decoder, Node, Optional, Schema, Unsupported, Validator};
+use component::telemetry::{ExponentialLimits, SCALE_MAX, SCALE_MIN};
+use config::{Config, Decode, Decoder, Node, Optional, Schema, Validator};
 
 use super::metrics::IncludeExclude;
 use super::traces::EmptyConfig;
@@ -74,6 +75,7 @@ pub enum InstrumentType {
 
 /// What becomes of a metric.
 #[derive(Clone, Debug, PartialEq, Config)]
+#[config(validate = StreamConfig::check)]
 pub struct StreamConfig {
     /// Its new name.
     pub name: String,
@@ -83,9 +85,17 @@ pub struct StreamConfig {
     pub attribute_keys: Option<AttributeKeys>,
     /// How values are put together.
     pub aggregation: Option<AggregationConfig>,
-    /// Bound of series.
-    #[config(unsupported = "series of weir's own metrics are bounded by its configuration")]
-    pub aggregation_cardinality_limit: Unsupported,
+    /// Series, at most. Those that come when only one is left are put together in it, whose only attribute is
+    /// `otel.metric.overflow`.
+    pub aggregation_cardinality_limit: Option<usize>,
+}
+
+impl StreamConfig {
+    fn check(&self, v: &mut Validator<'_>) {
+        if self.aggregation_cardinality_limit == Some(0) {
+            v.error("aggregation_cardinality_limit", "`aggregation_cardinality_limit` must be greater than 0");
+        }
+    }
 }
 
 /// `{included, excluded}`, or a list of names that stay (schema 0.2).
@@ -125,19 +135,27 @@ pub struct AggregationConfig {
     /// As a sum: of a histogram, the sum of its values; counters are sums, and gauges stay as they are.
     #[config(default = Optional::default_off(EmptyConfig::default()))]
     pub sum: Optional<EmptyConfig>,
-    /// As the last value.
-    #[config(unsupported = "only the totals of counters are kept, not what was added last")]
-    pub last_value: Unsupported,
+    /// As the last value, which is what gauges are. As in the SDK, others do not go with it and are left out.
+    #[config(default = Optional::default_off(EmptyConfig::default()))]
+    pub last_value: Optional<EmptyConfig>,
     /// Histograms with these buckets; others stay as they are.
+    #[config(default = Optional::default_off(BucketsConfig::default()))]
     pub explicit_bucket_histogram: Optional<BucketsConfig>,
-    /// As an exponential histogram.
-    #[config(unsupported = "exponential histograms are not recorded; use `explicit_bucket_histogram`")]
-    pub base2_exponential_bucket_histogram: Unsupported,
+    /// Histograms with exponential buckets; others stay as they are.
+    #[config(default = Optional::default_off(ExponentialConfig::default()))]
+    pub base2_exponential_bucket_histogram: Optional<ExponentialConfig>,
 }
 
 impl AggregationConfig {
     fn check(&self, v: &mut Validator<'_>) {
-        let given = [self.drop.is_on(), self.default.is_on(), self.sum.is_on(), self.explicit_bucket_histogram.is_on()];
+        let given = [
+            self.drop.is_on(),
+            self.default.is_on(),
+            self.sum.is_on(),
+            self.last_value.is_on(),
+            self.explicit_bucket_histogram.is_on(),
+            self.base2_exponential_bucket_histogram.is_on(),
+        ];
         if given.iter().filter(|given| **given).count() > 1 {
             v.error("", "must not specify multiple aggregations");
         }
@@ -154,6 +172,43 @@ pub struct BucketsConfig {
     /// Whether the least and the greatest value are recorded.
     #[config(default = true, no_effect = "weir's histograms have no minimum and maximum")]
     pub record_min_max: bool,
+}
+
+/// Buckets of an exponential histogram.
+#[derive(Clone, Debug, PartialEq, Config)]
+#[config(validate = ExponentialConfig::check)]
+pub struct ExponentialConfig {
+    /// Finest scale; a coarser one is taken when values spread.
+    #[config(default = SCALE_MAX)]
+    pub max_scale: i32,
+    /// Buckets above and below 0 each, at most.
+    #[config(default = 160)]
+    pub max_size: usize,
+    /// Whether the least and the greatest value are told (not with deltas).
+    #[config(default = true)]
+    pub record_min_max: bool,
+}
+
+/// Most buckets on either side of 0.
+const EXPONENTIAL_BUCKETS_MAX: usize = 10_000;
+
+impl ExponentialConfig {
+    fn check(&self, v: &mut Validator<'_>) {
+        if !(SCALE_MIN..=SCALE_MAX).contains(&self.max_scale) {
+            let message = format!("`max_scale` must be from {SCALE_MIN} to {SCALE_MAX}, got {}", self.max_scale);
+            v.error("max_scale", message);
+        }
+        if !(2..=EXPONENTIAL_BUCKETS_MAX).contains(&self.max_size) {
+            let message = format!("`max_size` must be from 2 to {EXPONENTIAL_BUCKETS_MAX}, got {}", self.max_size);
+            v.error("max_size", message);
+        }
+    }
+
+    /// How fine it is.
+    #[must_use]
+    pub fn limits(&self) -> ExponentialLimits {
+        ExponentialLimits { max_scale: self.max_scale, max_size: self.max_size }
+    }
 }
 
 /// OpenTelemetry's default.
