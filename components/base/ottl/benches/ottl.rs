@@ -162,6 +162,11 @@ fn four_statements(bencher: Bencher<'_, '_>) {
     run(bencher, &[], &statements(TRANSFORM));
 }
 
+#[divan::bench(args = [0, 1, 2, 3])]
+fn statement(bencher: Bencher<'_, '_>, number: usize) {
+    run(bencher, &[], &statements(&TRANSFORM[number..=number]));
+}
+
 #[divan::bench]
 fn one_condition_and_four_statements(bencher: Bencher<'_, '_>) {
     run(bencher, &conditions(FILTER), &statements(TRANSFORM));

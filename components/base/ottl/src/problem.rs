@@ -127,8 +127,8 @@ mod tests {
 
     #[test]
     fn shows_the_line_with_a_caret() {
-        let error = ParseError::at(6..8, "no `é` here").help("leave it out").of("a\nbcédé fg\nh");
-        assert_eq!(error.to_string(), "no `é` here\n  bcédé fg\n     ^\nhelp: leave it out");
+        let error = ParseError::at(7..9, "no `é` here").help("leave it out").of("a\nbcédé fg\nh");
+        assert_eq!(error.to_string(), "no `é` here\n  bcédé fg\n      ^\nhelp: leave it out");
         assert_eq!(error.summary(), "no `é` here; leave it out");
         let end = ParseError::at(3..3, "more expected").of("abc");
         assert_eq!(end.to_string(), "more expected\n  abc\n     ^");

@@ -12,3 +12,6 @@ pub(crate) use self::tree::{Call, Compare, Math, Node, NodeKind, Path, Root, Spa
 pub(crate) const TEXT_BYTES_MAX: usize = 64 << 10;
 /// How deep expressions may be nested.
 pub(crate) const DEPTH_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests;
