@@ -3,9 +3,25 @@
 //! Letters and digits are ASCII's. Full-width digits and other scripts' digits are no digits here: no system that issues
 //! the numbers found writes them so, and every byte of such a character ends a word like punctuation does.
 
+#[cfg(test)]
+std::thread_local! {
+    /// How many bytes were looked at by this thread: tests hold it against the length of a text.
+    pub(crate) static WORK: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// Notes for tests that `bytes` were looked at. Every look whose length the text decides says so.
+#[inline]
+pub(crate) fn looked_at(bytes: usize) {
+    #[cfg(test)]
+    WORK.set(WORK.get() + bytes as u64);
+    #[cfg(not(test))]
+    let _ = bytes;
+}
+
 /// The byte at `index`, 0 behind the end.
 #[inline]
 pub(crate) fn at(text: &[u8], index: usize) -> u8 {
+    looked_at(1);
     text.get(index).copied().unwrap_or(0)
 }
 
@@ -19,13 +35,29 @@ pub(crate) fn before(text: &[u8], index: usize, back: usize) -> u8 {
 #[inline]
 pub(crate) fn run_end(text: &[u8], start: usize, inside: impl Fn(u8) -> bool) -> usize {
     let rest = text.get(start..).unwrap_or_default();
-    start + rest.iter().position(|&byte| !inside(byte)).unwrap_or(rest.len())
+    let length = rest.iter().position(|&byte| !inside(byte)).unwrap_or(rest.len());
+    looked_at(length + 1);
+    start + length
 }
 
 /// The end of the run of digits at `start`.
 #[inline]
 pub(crate) fn digits_end(text: &[u8], start: usize) -> usize {
     run_end(text, start, |byte| byte.is_ascii_digit())
+}
+
+/// The first place of `what` in `text`.
+pub(crate) fn find(text: &[u8], what: &[u8]) -> Option<usize> {
+    let found = memchr::memmem::find(text, what);
+    looked_at(found.unwrap_or(text.len()));
+    found
+}
+
+/// The first place of a byte in `text`.
+pub(crate) fn find_byte(text: &[u8], byte: u8) -> Option<usize> {
+    let found = memchr::memchr(byte, text);
+    looked_at(found.unwrap_or(text.len()));
+    found
 }
 
 /// The value of up to nine ASCII digits.
@@ -44,6 +76,7 @@ pub(crate) fn is_base64url(byte: u8) -> bool {
 /// Whether one of `words` (lower-case) stands in `text` as a word: no letter touches it, unless a hump of camel case
 /// parts them (`userSsn`, `ssnNumber`).
 pub(crate) fn has_word(text: &[u8], words: &[&[u8]]) -> bool {
+    looked_at(text.len());
     words.iter().any(|word| {
         text.windows(word.len()).enumerate().any(|(start, window)| {
             window.eq_ignore_ascii_case(word) && {
@@ -100,6 +133,7 @@ pub(crate) fn reads_like_words(value: &[u8]) -> bool {
 pub(crate) fn base64_decode(text: &[u8], bytes_max: usize) -> Option<Vec<u8>> {
     let end = text.iter().rposition(|&byte| byte != b'=').map_or(0, |last| last + 1);
     let text = text.get(..end).filter(|text| text.len() <= bytes_max && text.len() % 4 != 1)?;
+    looked_at(text.len());
     let mut decoded = Vec::with_capacity(text.len() / 4 * 3 + 2);
     let (mut bits, mut count) = (0u32, 0u32);
     for &byte in text {

@@ -38,14 +38,14 @@ fn local_start(text: &[u8], sign: usize) -> Option<usize> {
             return None;
         }
     }
-    // What an escape in front of the address stands for is not part of it: `%22jane@…`, `%3Djane@…`.
-    if before(text, start, 1) == b'%' {
-        let escaped = crate::unescape::byte(at(text, start), at(text, start + 1));
-        if escaped
-            .is_some_and(|byte| byte.is_ascii() && !is_alnum(byte) && !matches!(byte, b'.' | b'_' | b'+' | b'-' | b'~'))
-        {
-            start += 2;
-        }
+    // What an escape in front of the address stands for is not part of it: `%22jane@…`, `\njane@…`.
+    if let escaping @ (b'%' | b'\\') = before(text, start, 1)
+        && let Some((byte, end)) = crate::unescape::escape(text, start - 1)
+        && (escaping == b'\\' || byte.is_ascii())
+        && !is_alnum(byte)
+        && !matches!(byte, b'.' | b'_' | b'+' | b'-' | b'~')
+    {
+        start = end;
     }
     while start < sign && matches!(at(text, start), b'.' | b'-') {
         start += 1;

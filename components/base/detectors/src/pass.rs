@@ -31,7 +31,7 @@ const CLASSES: [Class; 256] = {
         classes[byte] = match byte as u8 {
             b'a'..=b'z' | b'A'..=b'Z' => Class::Letter,
             b'0'..=b'9' => Class::Digit,
-            b'@' | b':' | b'=' | b'+' | b'%' => Class::Sign,
+            b'@' | b':' | b'=' | b'+' | b'%' | b'\\' => Class::Sign,
             _ => Class::Nothing,
         };
         byte += 1;
@@ -112,7 +112,7 @@ pub(crate) struct Pass<'a> {
     token: usize,
     jwt: usize,
     pem: usize,
-    /// The first percent-escape.
+    /// The first escape.
     escaped: Option<usize>,
 }
 
@@ -138,7 +138,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Looks at the whole text; returns the place of the first percent-escape.
+    /// Looks at the whole text; returns the place of the first escape.
     pub(crate) fn run(mut self) -> Option<usize> {
         let text = self.text;
         let mut place = 0;

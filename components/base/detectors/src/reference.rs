@@ -99,9 +99,9 @@ impl Reference {
         };
         found.extend(whole.map(|(kind, (start, end))| Finding { kind, start, end }));
         self.look(text, place.key, place.hint == Hint::Url, &mut found);
-        let first = (0..text.len()).find(|&at| text[at] == b'%' && escape(text, at).is_some());
+        let first = (0..text.len()).find(|&at| escape(text, at).is_some());
         let mut from = 0;
-        while let Some(percent) = (from..text.len()).find(|&at| text[at] == b'%' && escape(text, at).is_some()) {
+        while let Some(percent) = (from..text.len()).find(|&at| escape(text, at).is_some()) {
             let mut part = Unescaped::default();
             let end = part.read(text, percent, from);
             let mut inner = Vec::new();

@@ -1,6 +1,6 @@
 //! Forms of a found value: the canonical one, to be hashed for pseudonyms, and the partial one, that may stay in a text.
 //!
-//! Both take the bytes as they stand in the text, percent-escapes included.
+//! Both take the bytes as they stand in the text, escapes included.
 
 use crate::Kind;
 use crate::unescape::escape;
@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Appends to `out` the form of `found` that is equal for all spellings of one value: digits alone for cards, SSNs, ITINs
 /// and phones (with the `+` if there is one), no separators for IBANs, lower-case domain for e-mail, the shortest form for
-/// addresses. Percent-escapes are undone for these kinds. For every other kind, and for a value that does not parse, the
+/// addresses. Escapes are undone for these kinds. For every other kind, and for a value that does not parse, the
 /// bytes as they are.
 pub fn canonical(kind: Kind, found: &[u8], out: &mut Vec<u8>) {
     match kind {
@@ -83,14 +83,13 @@ fn address(found: &[u8]) -> Option<IpAddr> {
 }
 
 fn unescaped(found: &[u8]) -> Cow<'_, [u8]> {
-    if !found.contains(&b'%') {
+    if memchr::memchr2(b'%', b'\\', found).is_none() {
         return Cow::Borrowed(found);
     }
     let mut plain = Vec::with_capacity(found.len());
     let mut from = 0;
     while let Some(&byte) = found.get(from) {
-        let undone = if byte == b'%' { escape(found, from) } else { None };
-        let (byte, to) = undone.unwrap_or((byte, from + 1));
+        let (byte, to) = escape(found, from).unwrap_or((byte, from + 1));
         plain.push(byte);
         from = to;
     }

@@ -42,7 +42,7 @@ impl Scanner {
     /// one byte. Where findings overlap they become one that covers all of them, of the kind that starts first, then is
     /// longer, then stands first in [`Kind::ALL`]. `text` is normally UTF-8; findings in other bytes are as good, and
     /// ranges in UTF-8 text lie on character boundaries. Time is linear in the length of the text; memory is taken only
-    /// for percent-escapes and the parentheses of SQL.
+    /// for escapes and the parentheses of SQL.
     pub fn scan(&self, text: &[u8], place: Place<'_>, out: &mut Vec<Finding>) {
         out.clear();
         let statement = place.hint == Hint::Sql;
@@ -69,17 +69,17 @@ impl Scanner {
         }
     }
 
-    /// The second look, at the parts with percent-escapes, the first of which is at `first`.
+    /// The second look, at the parts with escapes, the first of which is at `first`.
     fn unescaped(&self, text: &[u8], first: usize, place: Place<'_>, out: &mut Vec<Finding>) {
         let mut part = Unescaped::default();
         let mut inner = Vec::new();
-        let (mut percent, mut not_before) = (Some(first), 0);
-        while let Some(at) = percent {
-            let end = part.read(text, at, not_before);
+        let (mut next, mut not_before) = (Some(first), 0);
+        while let Some(sign) = next {
+            let end = part.read(text, sign, not_before);
             inner.clear();
-            let from_start = at == first && place.hint == Hint::Url;
+            let from_start = sign == first && place.hint == Hint::Url;
             let hint = if from_start { Hint::Url } else { Hint::Text };
-            // Escapes that are left after two unescaping rounds in one are not undone a third time.
+            // What still looks like an escape is text: it came from an escaped `%` or backslash.
             let _left = Pass::new(self, &part.text, Place { hint, ..place }, &mut inner).run();
             out.extend(inner.iter().map(|finding| {
                 let (start, end) = part.origin(finding.start, finding.end);
@@ -87,7 +87,8 @@ impl Scanner {
             }));
             not_before = end;
             let rest = text.get(end..).unwrap_or_default();
-            percent = memchr::memchr_iter(b'%', rest).map(|found| end + found).find(|&at| escape(text, at).is_some());
+            let mut signs = memchr::memchr2_iter(b'%', b'\\', rest).map(|found| end + found);
+            next = signs.find(|&sign| escape(text, sign).is_some());
         }
     }
 }

@@ -238,6 +238,7 @@ fn quoted_end(text: &[u8], start: usize, quote: u8, escapes: usize) -> usize {
     let mut backslashes = 0;
     for (place, &byte) in text.get(start..).unwrap_or_default().iter().enumerate() {
         let place = start + place;
+        crate::bytes::looked_at(1);
         if byte == b'\\' {
             backslashes += 1;
             continue;

@@ -13,9 +13,8 @@
 //!   where names stand: joined by a point, or behind `SELECT`, `FROM`, `WHERE`, `INTO`, …; behind an operator, in `VALUES`,
 //!   `IN`, arguments, and everywhere else they are strings. Keys of JSON (statements of document stores) are kept.
 
-use crate::bytes::{at, before, digits_end, is_alnum, run_end};
+use crate::bytes::{at, before, digits_end, find, find_byte, is_alnum, looked_at, run_end};
 use crate::{Finding, Kind};
-use memchr::memmem;
 
 /// Whether a text begins like a statement: with a verb and the word that must go with it.
 pub(crate) fn is_statement(text: &[u8]) -> bool {
@@ -179,7 +178,9 @@ impl<'a> Reader<'a> {
         let mut place = self.place + 1;
         loop {
             let rest = self.text.get(place..)?;
-            place += if backslashes { memchr::memchr2(quote, b'\\', rest)? } else { memchr::memchr(quote, rest)? };
+            let found = if backslashes { memchr::memchr2(quote, b'\\', rest) } else { memchr::memchr(quote, rest) };
+            looked_at(found.unwrap_or(rest.len()));
+            place += found?;
             if at(self.text, place) == b'\\' || at(self.text, place + 1) == quote {
                 place += 2;
             } else {
@@ -220,7 +221,7 @@ impl<'a> Reader<'a> {
         let rest = self.text.get(self.place + 1..).unwrap_or_default();
         // Names are short; a lone backtick is no quote.
         let look = rest.get(..256).unwrap_or(rest);
-        self.place += memchr::memchr(b'`', look).map_or(1, |end| end + 2);
+        self.place += find_byte(look, b'`').map_or(1, |end| end + 2);
         self.previous = Previous::Word;
     }
 
@@ -232,7 +233,7 @@ impl<'a> Reader<'a> {
         if at(self.text, tag_end) == b'$' && !digit && tag_end - start <= 64 {
             let tag = self.text.get(start..=tag_end).unwrap_or_default();
             let body = self.text.get(tag_end + 1..).unwrap_or_default();
-            let end = memmem::find(body, tag).map_or(self.text.len(), |found| tag_end + 1 + found + tag.len());
+            let end = find(body, tag).map_or(self.text.len(), |found| tag_end + 1 + found + tag.len());
             self.literal(start, end, found);
         } else {
             self.place = if digit { digits_end(self.text, start + 1) } else { start + 1 };
@@ -313,7 +314,7 @@ impl<'a> Reader<'a> {
             byte => byte,
         };
         let body = self.text.get(self.place + 2..).unwrap_or_default();
-        let end = memmem::find(body, &[close, b'\'']).map_or(self.text.len(), |found| self.place + 2 + found + 2);
+        let end = find(body, &[close, b'\'']).map_or(self.text.len(), |found| self.place + 2 + found + 2);
         self.literal(start, end, found);
     }
 
@@ -372,7 +373,7 @@ impl<'a> Reader<'a> {
             return;
         }
         let body = self.text.get(self.place + 2..).unwrap_or_default();
-        let end = memmem::find(body, b"*/").map_or(self.text.len(), |found| self.place + found + 4);
+        let end = find(body, b"*/").map_or(self.text.len(), |found| self.place + found + 4);
         comment(self.text, self.place, end, found);
         self.place = end;
     }
@@ -429,7 +430,7 @@ fn comment(text: &[u8], start: usize, end: usize, found: &mut impl FnMut(usize, 
         match at(text, place) {
             quote @ (b'\'' | b'"') if !is_alnum(before(text, place, 1)) => {
                 let rest = text.get(place + 1..end).unwrap_or_default();
-                match memchr::memchr(quote, rest) {
+                match find_byte(rest, quote) {
                     Some(close) => {
                         found(place, place + close + 2);
                         place += close + 2;

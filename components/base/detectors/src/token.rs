@@ -5,7 +5,7 @@
 //! that does not leaves the other tests to decide, since a mistyped or newer token is a secret too.
 
 use crate::Kind;
-use crate::bytes::{LOOK_BYTES, at, before, entropy, is_alnum, is_base64url, run_end};
+use crate::bytes::{LOOK_BYTES, at, before, entropy, find, is_alnum, is_base64url, run_end};
 
 /// What follows a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,10 +199,10 @@ pub(crate) fn pem_block(text: &[u8], begin: usize) -> Option<(usize, usize)> {
         return None;
     }
     let body = begin + 11 + length;
-    let end = memchr::memmem::find(text.get(body..)?, b"-----END ").map_or(text.len(), |found| {
+    let end = find(text.get(body..)?, b"-----END ").map_or(text.len(), |found| {
         let label = body + found + 9;
         let rest = text.get(label..label + 64).or(text.get(label..)).unwrap_or_default();
-        memchr::memmem::find(rest, b"-----").map_or(label, |dashes| label + dashes + 5)
+        find(rest, b"-----").map_or(label, |dashes| label + dashes + 5)
     });
     Some((start, end))
 }

@@ -53,15 +53,13 @@ impl Names {
         let mut name = text.get(start..sign)?;
         match before(text, start, 1) {
             b'?' | b'&' | b';' | b'#' => {}
-            // Some write `&` in JSON as an escape.
-            b'\\' => name = name.strip_prefix(b"u0026").or(name.strip_prefix(b"u003f"))?,
             _ if start == 0 && from_start => {}
             _ => return None,
         }
         let mut plain = [0u8; QUERY_PARAMETER_BYTES_MAX];
         let mut length = 0;
         while let Some(&byte) = name.first() {
-            let (byte, taken) = match crate::unescape::escape(name, 0).filter(|_| byte == b'%') {
+            let (byte, taken) = match crate::unescape::escape(name, 0) {
                 Some(escape) => escape,
                 None => (byte, 1),
             };
