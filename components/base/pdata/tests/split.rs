@@ -558,3 +558,17 @@ fn items_that_their_resource_makes_too_large_stay_together() {
     let parts = whole.split_max(None, Some(AROUND_BYTES_MIN / 2 + 100));
     assert!(parts.len() > 10, "{}: it weighs little", parts.len());
 }
+
+#[test]
+fn a_trace_stays_only_while_all_that_is_merged_belongs_to_it() {
+    let of = |trace| Batch::new(records(1), Arc::new(Context { trace, ..Context::default() }));
+    let one = pdata::TraceContext::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    let other = one.map(|trace| pdata::TraceContext { span_id: [1; 8], ..trace });
+    for (first, second, expected) in
+        [(one, one, one), (one, other, None), (one, None, None), (None, one, None), (None, None, None)]
+    {
+        let mut batch = of(first);
+        batch.append(of(second));
+        assert_eq!(batch.context().trace, expected);
+    }
+}

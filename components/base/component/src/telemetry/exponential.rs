@@ -249,7 +249,6 @@ fn index(value: f64, scale: i32) -> i32 {
     // Numbers that are too small for the usual form are made larger first.
     let (value, shift) = if value < f64::MIN_POSITIVE { (value * 2_f64.powi(60), 60) } else { (value, 0) };
     let bits = value.to_bits();
-    #[expect(clippy::cast_possible_truncation, reason = "11 bits")]
     let exponent = ((bits >> 52) & 0x7ff) as i32 - 1023 - shift;
     let mantissa = bits & ((1 << 52) - 1);
     if mantissa == 0 {
