@@ -3,6 +3,7 @@
 //!
 //! Deliberately absent: the language (`ottl`), and what a component does with what it compiles.
 
+pub mod contexts;
 mod entry;
 mod mode;
 mod place;
