@@ -45,6 +45,7 @@ mod duration;
 mod error;
 mod expand;
 mod id;
+mod inside;
 mod merge;
 mod nearest;
 mod node;

@@ -66,6 +66,25 @@ impl<'a> Validator<'a> {
         self.errors.push(more(error));
     }
 
+    /// Reports what is wrong inside a text that is a language of its own: the caret points at the bytes `span` of `text`,
+    /// which is the value of the setting as it was decoded. `help` says what to do about it.
+    pub fn error_inside(
+        &mut self,
+        field: &str,
+        text: &str,
+        span: std::ops::Range<usize>,
+        message: impl Into<String>,
+        help: Option<&str>,
+    ) {
+        self.error_with(field, message, |mut error| {
+            error.origin = error.origin.inside(text, span);
+            match help {
+                Some(help) => error.with_fix(help),
+                None => error,
+            }
+        });
+    }
+
     /// Reports something odd that does not keep the configuration from being used.
     pub fn warning(&mut self, field: &str, code: codes::Code, message: impl Into<String>) {
         let warning = self.locate(field, ConfigError::warning(code, message));
