@@ -65,8 +65,8 @@ impl Editor {
         let wanted = fingerprint(key);
         let slots = self.slots_of(node).get(from as usize..)?;
         let found = slots.iter().position(|slot| {
-            slot.number == number
-                && (slot.print == wanted || slot.print == 0 || slot.state & CHILD != 0)
+            could_be(slot.print, wanted)
+                && slot.number == number
                 && slot.state & REMOVED == 0
                 && self.key(node, slot) == key
         })?;
@@ -196,6 +196,14 @@ impl Editor {
         self.touch(at.node);
         true
     }
+}
+
+/// Whether an attribute could have the key of that fingerprint: its own is the same, or its key is not known here. Then
+/// [`Slot::print`] is 0 or a node, and lacks the highest bit, which fingerprints have. One comparison for what a search
+/// meets mostly, another key.
+#[inline]
+fn could_be(print: u32, wanted: u32) -> bool {
+    (print ^ wanted).wrapping_sub(1) >= i32::MAX as u32
 }
 
 /// What stands in an attribute before its value.

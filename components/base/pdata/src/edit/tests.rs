@@ -293,3 +293,23 @@ fn every_attribute_of_a_key_is_found_in_turn() {
     let second = editor.attributes(record).find("b").unwrap();
     assert_eq!(editor.attributes(record).find_next("c", second), None);
 }
+
+#[test]
+fn attributes_are_found_whatever_form_they_have() {
+    // A long key, a key behind its value, an empty key, and one that has been opened.
+    let long = "k".repeat(200);
+    let mut value = Vec::new();
+    Value::Int(7).encode(&mut value);
+    let behind = [field(2, &value), field(1, b"behind")].concat();
+    let pairs = [pair(&long, Value::Int(1)), behind, pair("", Value::Int(3)), pair("opened", Value::Int(4))];
+    let record: Vec<u8> = pairs.iter().flat_map(|pair| field(6, pair)).collect();
+    let mut editor = logs(&[record]);
+    let record = first(&mut editor);
+    let opened = editor.attributes(record).open("opened").unwrap();
+    editor.set(opened, 3, Scalar::Int(5)).unwrap();
+    for (key, expected) in [(long.as_str(), 1), ("behind", 7), ("", 3), ("opened", 5)] {
+        assert_eq!(editor.attributes(record).get(key).unwrap().get(), Value::Int(expected), "{key}");
+        assert_eq!(editor.attributes(record).delete(key), 1, "{key}");
+        assert!(!editor.attributes(record).contains(key));
+    }
+}
