@@ -157,7 +157,9 @@ async fn run(seed: u64, leak: bool) -> i128 {
         task.await.unwrap();
     }
     let accounts = ledger.read();
-    assert!(report.stopped.problems.is_empty(), "seed {seed}: {:?}", report.stopped.problems);
+    // A flaky exporter may refuse until the deadline; what is dropped then stands in the books.
+    let unclean = report.stopped.problems.iter().find(|(_, problem)| !problem.contains("items were dropped"));
+    assert!(unclean.is_none(), "seed {seed}: {unclean:?}");
     assert!(accounts.iter().all(|(_, totals)| totals.held == 0), "seed {seed}: {accounts:#?}");
     assert!(accounts.iter().map(|(_, totals)| totals.received).sum::<u64>() > 0, "seed {seed} moved nothing");
     accounts.iter().map(|(_, totals)| totals.difference()).sum()

@@ -257,6 +257,38 @@ async fn a_queue_stays_when_its_exporter_does() {
     assert_each_once(numbers(&backend), 100);
 }
 
+/// Somebody mistyped the endpoint. What came in meanwhile is held through every attempt to mend it, and arrives once at the
+/// right one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_passes_on_when_its_exporter_is_replaced() {
+    let backend = Backend::start(Protocol::Grpc).await;
+    let mut gateway = Gateway::new(free_address());
+    let mut running = Running::start(gateway.yaml(), Catalog::default()).await;
+    let mut client = Client::grpc(gateway.grpc);
+    for first in (0..100).step_by(10) {
+        let answer = client.send(testkit::items::request(Signal::Logs, first, 10).encode()).await.unwrap();
+        assert!(answer.is_success(), "{answer:?}");
+    }
+    let (ledger, account) = (Arc::clone(running.service.host().ledger()), Arc::clone(running.service.host().account()));
+    let held = || ledger.read().iter().map(|(_, totals)| totals.held).sum::<u64>();
+    let bytes = account.held();
+    assert!(bytes > 0);
+    for change in 0..4 {
+        gateway.exporter_timeout_s += 1;
+        gateway.batch_size = [Some(50), None, Some(1000), Some(1000)][change];
+        running.reload(gateway.yaml()).await.unwrap();
+        assert_eq!((held(), account.held()), (100, bytes), "change {change}");
+        running.check_books();
+    }
+    gateway.to = backend.address;
+    running.reload(gateway.yaml()).await.unwrap();
+    backend.wait_for(100).await;
+    running.check_books();
+    running.stop().await;
+    assert_eq!(account.held(), 0);
+    assert_each_once(numbers(&backend), 100);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_that_fails_changes_nothing_and_says_why() {
     let backend = Backend::start(Protocol::Grpc).await;

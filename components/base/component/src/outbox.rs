@@ -345,11 +345,17 @@ impl Inner {
                 // Drain begins: the wait is shortened so that it counts from the drain's deadline.
                 () = self.drain_began(), if stop_at.is_none() => {}
             }
-            let heir = self.lock().heir.clone();
+            let (is_draining, heir) = {
+                let state = self.lock();
+                (state.stop_at.is_some(), state.heir.clone())
+            };
             if let Some(heir) = heir {
                 return self.pass_on(&*heir, back).await;
             }
-            backoff = (backoff * 2).min(self.settings.backoff_max);
+            // The drain has little time: delays begin anew with it.
+            let drain_begins = is_draining && stop_at.is_none();
+            backoff =
+                if drain_begins { self.settings.backoff_min } else { (backoff * 2).min(self.settings.backoff_max) };
             batch = back;
         }
     }
