@@ -91,6 +91,7 @@ impl Reader<'_> {
         let mut out = Rebuild::new(source);
         let mut end = 0;
         let pairs = table.attributes_number();
+        let in_pairs = path.name(table.field(pairs).map_or("", |field| field.name).as_bytes());
         let is_read = self.rules.everywhere || is_treated_by_the_collector(table);
         let mode = if is_treated_by_the_collector(table) { Mode::Attributes } else { Mode::Further };
         for field in Fields::new(source) {
@@ -100,7 +101,7 @@ impl Reader<'_> {
                 if !is_read {
                     continue;
                 }
-                match self.pair(content, mode, path)? {
+                match self.pair(content, mode, &in_pairs)? {
                     Outcome::Keep => {}
                     Outcome::Remove => out.cut(&field),
                     Outcome::Replace(new) => out.put(&field, field.number, &new),

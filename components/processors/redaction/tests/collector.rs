@@ -6,7 +6,9 @@ use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::Event;
 use pdata::Signal;
-use support::{Rig, int, list, log_after, map, of_body, of_span, pair, pairs, shown, shown_pairs, span_after, text, traces};
+use support::{
+    Rig, int, list, log_after, map, of_body, of_span, pair, pairs, shown, shown_pairs, span_after, text, traces,
+};
 use testkit::otlp_arbitrary::Request;
 
 const CARD: &str = "4[0-9]{12}(?:[0-9]{3})?";
@@ -146,7 +148,10 @@ fn bodies_are_treated_at_every_depth() {
           ignored_keys: [safe_attribute], allowed_values: ['.+@mycompany.com'], summary: debug}}"
     );
     let (body, told) = of_body(&yaml, text("placeholder 4111111111111111"));
-    assert_eq!((body.as_str(), told.as_str()), ("placeholder ****", "redaction.body.masked.keys=body redaction.body.masked.count=1"));
+    assert_eq!(
+        (body.as_str(), told.as_str()),
+        ("placeholder ****", "redaction.body.masked.keys=body redaction.body.masked.count=1")
+    );
     let card = || text("4111111111111111");
     let nested = map(vec![
         pair("credit_card", card()),
@@ -203,13 +208,28 @@ fn names_of_client_and_server_spans_are_sanitized() {
     for (settings, kind, name, expected) in [
         (URL, server, "/users/123/profile", "/users/*/profile"),
         (URL, client, "GET /api/v1/payments/123", "GET /api/v1/payments/*"),
-        (URL, server, "payments-dev-sql-adapter-queue /api/process/123", "payments-dev-sql-adapter-queue /api/process/*"),
-        (URL, server, "eu-central1-shipping-prod-delivery-processor handle", "eu-central1-shipping-prod-delivery-processor handle"),
+        (
+            URL,
+            server,
+            "payments-dev-sql-adapter-queue /api/process/123",
+            "payments-dev-sql-adapter-queue /api/process/*",
+        ),
+        (
+            URL,
+            server,
+            "eu-central1-shipping-prod-delivery-processor handle",
+            "eu-central1-shipping-prod-delivery-processor handle",
+        ),
         (URL, internal, "/users/123/profile", "/users/123/profile"),
         (URL_OFF, server, "/users/123/profile", "/users/123/profile"),
         ("url_sanitizer: {enabled: true}, allowed_values: [users]", server, "/users/123", "/users/123"),
         (SQL, client, QUERY, "SELECT * FROM users WHERE id = ?"),
-        (SQL, server, "SELECT count(*) FROM orders WHERE status = 'pending'", "SELECT count(*) FROM orders WHERE status = ?"),
+        (
+            SQL,
+            server,
+            "SELECT count(*) FROM orders WHERE status = 'pending'",
+            "SELECT count(*) FROM orders WHERE status = ?",
+        ),
         (SQL, internal, QUERY, QUERY),
         (SQL_OFF, client, QUERY, QUERY),
         ("db_sanitizer: {sql: {enabled: false}}", client, QUERY, QUERY),
@@ -220,7 +240,12 @@ fn names_of_client_and_server_spans_are_sanitized() {
             r#"{"find":"users","filter":{"_id":"507f1f77bcf86cd799439011"}}"#,
             r#"{"find":"?","filter":{"_id":"?"}}"#,
         ),
-        ("url_sanitizer: {enabled: true}, db_sanitizer: {sql: {enabled: true}}", client, "/api/users/123", "/api/users/*"),
+        (
+            "url_sanitizer: {enabled: true}, db_sanitizer: {sql: {enabled: true}}",
+            client,
+            "/api/users/123",
+            "/api/users/*",
+        ),
         (
             "db_sanitizer: {sql: {enabled: true}, redis: {enabled: true}}",
             server,
@@ -246,7 +271,8 @@ fn queries_lose_their_values() {
         ("opensearch", r#"{"query": {"match": {"title": "test"}}}"#, r#"{"query":{"match":{"title":"?"}}}"#),
         ("es", r#"{"query": {"match": {"title": "test"}}}"#, r#"{"query":{"match":{"title":"?"}}}"#),
     ] {
-        let yaml = format!("{{allow_all_keys: true, db_sanitizer: {{{database}: {{enabled: true, attributes: [q]}}}}}}");
+        let yaml =
+            format!("{{allow_all_keys: true, db_sanitizer: {{{database}: {{enabled: true, attributes: [q]}}}}}}");
         assert_eq!(of_span(&yaml, pairs(&[("q", query), ("other", query)])), format!("q={expected} other={query}"));
         let (body, _) = of_body(&yaml, text(query));
         assert_eq!(body, expected);
@@ -267,7 +293,8 @@ fn surfaces_can_be_those_of_the_collector() {
     assert_eq!((all.name.as_str(), shown_pairs(&all.attributes).as_str()), ("****/1", "****=**** map={****=****}"));
     let few = span_after("{allow_all_keys: true, blocked_values: [x], surfaces: collector}", span("x/1"));
     assert_eq!((few.name.as_str(), shown_pairs(&few.attributes).as_str()), ("x/1", "x=**** map={x=x}"));
-    let record = LogRecord { body: Some(map(pairs(&[("k", "x")]))), severity_text: "x".to_owned(), ..LogRecord::default() };
+    let record =
+        LogRecord { body: Some(map(pairs(&[("k", "x")]))), severity_text: "x".to_owned(), ..LogRecord::default() };
     let few = log_after("{allow_all_keys: true, blocked_values: [x], surfaces: collector}", record);
     assert_eq!((shown(&few.body.unwrap()).as_str(), few.severity_text.as_str()), ("{k=****}", "x"));
 }

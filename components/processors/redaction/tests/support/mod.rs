@@ -1,6 +1,6 @@
 //! A `redaction` processor in front of a sink, fed with bytes.
 
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
 use std::sync::Arc;
