@@ -22,6 +22,7 @@ mod attributes;
 mod batch;
 mod fields;
 mod nodes;
+mod peek;
 mod seal;
 mod tree;
 mod value;
@@ -37,6 +38,7 @@ use crate::signal::Signal;
 pub use self::attributes::{Attribute, Attributes, Write};
 pub use self::batch::OpenBatch;
 pub use self::fields::Scalar;
+pub use self::peek::Peek;
 pub use self::tree::{At, Msg};
 pub use self::value::{Value, ValueBuf, ValueList, ValueMap, ValueRef};
 pub use self::walk::{Level, Place, Walk};
@@ -116,6 +118,7 @@ impl Editor {
                 first,
                 count,
                 capacity: count,
+                given: count,
                 len: 0,
                 source: number as u32,
                 segment: number as u32,

@@ -6,7 +6,7 @@ use crate::schema::{Label, Message};
 use crate::validate::DEPTH_MAX;
 use crate::wire::varint_len;
 
-use super::tree::{ARENA, At, CHILD, Msg, NEW, Node, REMOVED, Slot, index, pair_fingerprint};
+use super::tree::{ARENA, At, CHILD, Msg, NEW, NO_PARENT, Node, REMOVED, Slot, index, pair_fingerprint};
 use super::{ARENA_BYTES_MAX, EditError, Editor};
 
 /// Allocations of a sealed editor, kept for the next one of the same thread.
@@ -160,6 +160,22 @@ impl Editor {
         self.node(message.0).table
     }
 
+    /// Where an opened message is in the one around it: what [`Editor::bytes`] and [`Editor::replace_whole`] take. `None`
+    /// for a request.
+    #[must_use]
+    pub fn at(&self, message: Msg) -> Option<At> {
+        let node = self.node(message.0);
+        (node.parent != NO_PARENT).then_some(At { node: node.parent, slot: node.parent_slot })
+    }
+
+    /// How many fields a message had when it was opened, and how many were put behind those since; both count what was
+    /// removed. For bounds on what edits add.
+    #[must_use]
+    pub fn growth(&self, message: Msg) -> (u32, u32) {
+        let node = self.node(message.0);
+        (node.given, node.count - node.given)
+    }
+
     /// Opens a message for reading and writing; again gives the same one. `None` if the field is no message, or was
     /// removed.
     pub fn open(&mut self, at: At) -> Option<Msg> {
@@ -182,6 +198,7 @@ impl Editor {
             first,
             count,
             capacity: count,
+            given: count,
             len: 0,
             source,
             segment: parent.segment,
@@ -252,6 +269,7 @@ impl Editor {
             first,
             count: 0,
             capacity: 0,
+            given: 0,
             len: 0,
             source: ARENA,
             segment: parent.segment,

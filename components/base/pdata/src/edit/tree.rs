@@ -73,6 +73,8 @@ pub(super) struct Node {
     pub(super) first: u32,
     pub(super) count: u32,
     pub(super) capacity: u32,
+    /// How many slots it had when it was opened.
+    pub(super) given: u32,
     /// Length of its content, set by the measuring pass.
     pub(super) len: u32,
     /// Buffer that slots without [`NEW`] refer to.

@@ -26,6 +26,26 @@ impl Editor {
         Ok(at)
     }
 
+    /// Sets a submessage that may be there once, the data of a metric for example, to that content; other members of its
+    /// oneof are removed, and so is what was there. Handles of what was opened in those are no longer valid. As
+    /// [`Editor::append`] for items.
+    ///
+    /// # Errors
+    /// [`EditError::Field`] if the message has no such submessage, or a list of them; [`EditError::TooLarge`].
+    pub fn set_whole(&mut self, message: Msg, number: u32, content: &[u8]) -> Result<At, EditError> {
+        let field = self.node(message.0).table.field(number).ok_or(EditError::Field)?;
+        if field.label == Label::Repeated || field.kind.message().is_none() {
+            return Err(EditError::Field);
+        }
+        let slot = self.encode_whole(number, content)?;
+        self.clear(message, number);
+        self.clear_others(message, field);
+        let at = self.push_slot(message.0, slot);
+        self.count_more(at);
+        self.touch(message.0);
+        Ok(at)
+    }
+
     /// Replaces the content of a submessage; handles of what was opened in it are no longer valid. As
     /// [`Editor::append`] for items. Says nothing where the submessage was removed.
     ///
@@ -142,6 +162,41 @@ mod tests {
         let mut body = sealed.to_bytes().to_vec();
         let validated = crate::validate::validate(Signal::Metrics, &mut body, crate::Utf8Policy::Refuse).unwrap();
         assert_eq!(validated.items, 6);
+    }
+
+    #[test]
+    fn data_of_another_kind_takes_the_place_of_what_was_there() {
+        let mut editor = Editor::new(metrics(&[("a", 2), ("b", 3)])).unwrap();
+        let mut walk = Walk::new(&editor, Level::Metrics);
+        let (mut kinds, points) = (Vec::new(), [3, 0]);
+        while let Some(place) = walk.next(&mut editor) {
+            let metric = editor.open(place.at()).unwrap();
+            assert_eq!(editor.at(metric), Some(place.at()));
+            let gauge = editor.first(metric, 5).unwrap();
+            let content = [0x0a, 0].repeat(points[kinds.len()]);
+            let at = editor.set_whole(metric, 7, &content).unwrap();
+            assert_eq!(editor.open(gauge), None, "the other member of the oneof is gone");
+            kinds.push(editor.items_at(at));
+            assert!(editor.set_whole(metric, 1, b"x").is_err() && editor.set_whole(metric, 12, b"").is_err());
+        }
+        assert_eq!((kinds, editor.items()), (vec![3, 0], 3));
+        let sealed = editor.seal();
+        assert_eq!((sealed.items(), names(&sealed)), (3, ["a 3", "b 0"].map(String::from).to_vec()));
+        let mut body = sealed.to_bytes().to_vec();
+        let validated = crate::validate::validate(Signal::Metrics, &mut body, crate::Utf8Policy::Refuse).unwrap();
+        assert_eq!(validated.items, 3);
+    }
+
+    #[test]
+    fn growth_counts_what_was_added() {
+        let mut editor = Editor::new(metrics(&[("a", 1), ("b", 1)])).unwrap();
+        let mut walk = Walk::new(&editor, Level::Metrics);
+        let scope = walk.next(&mut editor).unwrap().scope_group().unwrap();
+        assert_eq!(editor.growth(scope), (3, 0), "the scope and two metrics");
+        for _ in 0..3 {
+            editor.append(scope, 2, b"").unwrap();
+        }
+        assert_eq!(editor.growth(scope), (3, 3));
     }
 
     #[test]
