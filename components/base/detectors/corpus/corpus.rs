@@ -336,7 +336,7 @@ fn numbers(random: &mut Random, line: &mut Line<'_>) {
 const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 fn plant(random: &mut Random, line: &mut Line<'_>) {
-    match random.below(12) {
+    match random.below(16) {
         0 => {
             line.say(format_args!("card "));
             let mut digits = format!("4{}", random.digits(14)).into_bytes();
@@ -373,7 +373,7 @@ fn plant(random: &mut Random, line: &mut Line<'_>) {
         }
         8 => {
             line.say(format_args!("pushed with "));
-            line.plant(Kind::ApiToken, &format!("glpat-{}7", random.of(BASE64, 19)));
+            line.plant(Kind::ApiToken, &format!("glpat-{}", random.of(BASE64, 20)));
         }
         9 => {
             line.say(format_args!("dsn postgres://"));
@@ -384,6 +384,23 @@ fn plant(random: &mut Random, line: &mut Line<'_>) {
             line.say(format_args!("GET /login?session="));
             line.plant(Kind::UrlQuery, &random.hex(32));
             line.say(format_args!("&lang=en"));
+        }
+        11 => {
+            line.say(format_args!("ITIN "));
+            line.plant(Kind::UsItin, &format!("9{}-7{}-{}", random.digits(2), random.below(9), random.digits(4)));
+        }
+        12 => {
+            line.say(format_args!("using key "));
+            line.plant(Kind::CloudKey, &format!("AKIA{}", random.of(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16)));
+        }
+        13 => {
+            line.say(format_args!("authorization: bearer "));
+            line.plant(Kind::Credentials, &random.of(BASE64, 32));
+        }
+        14 => {
+            line.say(format_args!("loaded "));
+            let body = random.of(BASE64, 64);
+            line.plant(Kind::PrivateKey, &format!("-----BEGIN PRIVATE KEY-----\\n{body}\\n-----END PRIVATE KEY-----"));
         }
         _ => {
             line.say(format_args!("password="));

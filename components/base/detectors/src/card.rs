@@ -2,9 +2,9 @@
 //!
 //! Shapes: 13 to 19 digits in one run, or groups as cards print them, joined by one and the same of space, `-` and `+` (a
 //! space in form data): fours with 1 to 5 digits at the end, 4-6-4, 4-6-5, and 6 with 7 to 13. Of the possible ends the
-//! furthest that passes is taken. Traps met: no issuer begins with 1, so epoch timestamps in ms, µs and ns fall out; bare runs of 17 to
-//! 19 digits (block ids, snowflakes) need a word such as `card` before them or in the key; fractions of decimal numbers
-//! and groups of a UUID do not count.
+//! furthest that passes is taken. Traps met: no issuer begins with 1, so epoch timestamps in ms, µs and ns fall out; bare
+//! runs of 17 to 19 digits (block ids, snowflakes) and other lengths unusual for the issuer need a word such as `card`
+//! before them or in the key; fractions of decimal numbers and groups of a UUID do not count.
 
 use crate::bytes::{at, before, digits_end, in_context, is_alnum};
 
@@ -18,7 +18,7 @@ pub(crate) fn card_end(text: &[u8], start: usize, first_end: usize, key: &[u8]) 
         13..=19 => {
             let digits = text.get(start..first_end)?;
             let fits = is_card(digits) && ends_well(text, first_end);
-            (fits && (digits.len() <= 16 || in_context(text, start, key, WORDS))).then_some(first_end)
+            (fits && (is_usual(digits) || in_context(text, start, key, WORDS))).then_some(first_end)
         }
         4 | 6 => grouped(text, start, first_end),
         _ => None,
@@ -98,6 +98,15 @@ fn issued(digits: &[u8]) -> bool {
         5000..=5099 | 5600..=6999 => (13..=19).contains(&length),
         _ => false,
     }
+}
+
+/// Whether cards of the issuer usually have this many digits. The ranges of Maestro and Diners Club allow nearly any
+/// length, and with the others every tenth number there is.
+pub(crate) fn is_usual(digits: &[u8]) -> bool {
+    matches!(
+        (digits.len(), at(digits, 0), at(digits, 1)),
+        (16, ..) | (13, b'4', _) | (14, b'3', _) | (15, b'3', b'4' | b'7')
+    )
 }
 
 fn luhn(digits: &[u8]) -> bool {

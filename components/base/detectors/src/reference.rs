@@ -1,7 +1,7 @@
 //! The plain way to find everything, to hold the pass against: a regular expression per kind, or the same look at every
 //! single position, with the same checks of numbers; no tables of beginnings, no classes of bytes, nothing passed over.
 
-use crate::bytes::{at, before, entropy, in_context, is_alnum, is_base64url};
+use crate::bytes::{at, before, in_context, is_alnum, is_base64url};
 use crate::merge::merge;
 use crate::unescape::{Unescaped, escape};
 use crate::{Finding, Hint, Kind, Options, Place, Scanner, card, email, ip, phone, secret, sql, token, url};
@@ -204,7 +204,8 @@ impl Reference {
                 b"amex",
                 b"unionpay",
             ];
-            return (fits && (run <= 16 || in_context(text, start, key, words))).then_some((start, start + run));
+            return (fits && (card::is_usual(&rest[..run]) || in_context(text, start, key, words)))
+                .then_some((start, start + run));
         }
         let ends_at = self.groups.iter().filter_map(|group| {
             let end = group.find(rest)?.end();
@@ -340,7 +341,7 @@ impl Reference {
             let tail = &found[prefix..];
             let tail = if exact && tail.len() > 2 && tail[tail.len() - 2] == b'-' { &tail[..tail.len() - 2] } else { tail };
             let aws = regex(r"^A(?:KIA|SIA|BIA|CCA|3T)").is_match(found);
-            let varied = entropy(tail) >= 3.0 && (aws || tail.iter().any(u8::is_ascii_digit));
+            let varied = token::is_varied(tail, aws);
             // The checksum has a test of its own.
             let _ = crc;
             let cut = found.iter().rposition(|byte| !matches!(byte, b'.' | b'-')).map_or(0, |last| last + 1);

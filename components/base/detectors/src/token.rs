@@ -137,10 +137,7 @@ impl Issuer {
         }
         let tail = look.get(..length)?;
         let checked = self.prefix.starts_with(b"gh") && tail.len() == 36 && has_crc(tail);
-        let varied = tail.iter().any(u8::is_ascii_digit) && entropy(tail) >= 3.0;
-        // 16 characters of which none repeats often: the bound of 3 bits holds for them too, but not a digit.
-        let varied = varied || self.tail == Tail::Base32 && entropy(tail) >= 3.0;
-        if !checked && !varied {
+        if !checked && !is_varied(tail, self.tail == Tail::Base32) {
             return None;
         }
         let mut end = tail_start + length;
@@ -160,6 +157,14 @@ impl Issuer {
         }
         Some(end)
     }
+}
+
+/// Whether what follows a prefix looks drawn at random. Of 16 random characters out of 32 one sample in two hundred has less
+/// than 3 bits; longer ones out of more have them always, and a digit or both letter cases.
+pub(crate) fn is_varied(tail: &[u8], base32: bool) -> bool {
+    let any = |inside: fn(&u8) -> bool| tail.iter().any(inside);
+    let mixed = any(u8::is_ascii_digit) || any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase);
+    if base32 { entropy(tail) >= 2.5 } else { mixed && entropy(tail) >= 3.0 }
 }
 
 /// Whether the last six of 36 characters are the CRC-32 of the others, in base 62.

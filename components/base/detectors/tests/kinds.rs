@@ -203,3 +203,12 @@ fn unusable_parameters_are_refused() {
 fn everything_at_once() {
     check_options(&Options::default(), Hint::Text, include_str!("kinds/together.txt"));
 }
+
+#[test]
+fn the_readme_lists_every_kind() {
+    let readme = include_str!("../README.md");
+    for kind in Kind::ALL {
+        let row = format!("| `{kind}` | `{}` |", kind.label());
+        assert!(readme.contains(&row), "{row}");
+    }
+}
