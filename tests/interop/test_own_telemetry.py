@@ -2,8 +2,10 @@
 
 import secrets
 import signal
+import ssl
 
 import grpc
+from certificates import Certificates
 from otlp import post, read_file
 from processes import address, poll
 from samples import message
@@ -109,3 +111,29 @@ def test_health_is_watched_over_grpc(t):
         assert code == grpc.StatusCode.CANCELLED and (not rest or rest[-1] == NOT_SERVING), (rest, code)
     assert weir.wait() == 0, weir.err
     t.say(f"SERVING, then {rest} and {code} at shutdown")
+
+
+def test_health_check_reads_its_certificates_again(t):
+    certificates, inlet, http, health = Certificates(t.lab), address(), address(), address()
+    tls = {**certificates.listen(False), "reload_interval": "50ms"}
+    config = {
+        "extensions": {
+            "health_check": {"endpoint": http, "tls": tls},
+            "health_check/v2": {"use_v2": True, "grpc": {"endpoint": health, "tls": tls}},
+        },
+        "receivers": {"otlp": {"protocols": {"http": {"endpoint": inlet}}}},
+        "exporters": {"nop": {}},
+        "service": {
+            "extensions": ["health_check", "health_check/v2"],
+            "pipelines": {"logs": {"receivers": ["otlp"], "exporters": ["nop"]}},
+        },
+    }
+    weir = t.lab.weir(config, [inlet, http, health])
+    shown = {where: ssl.get_server_certificate(where.split(":")) for where in (http, health)}
+    with open(certificates.server) as file:
+        assert {pem.strip() for pem in shown.values()} == {file.read().strip()}
+    certificates.issue("server", "serverAuth")
+    for where, before in shown.items():
+        poll(f"another certificate on {where}", lambda: ssl.get_server_certificate(where.split(":")) != before)
+    weir.stop_balanced()
+    t.say("HTTP and gRPC show the new certificate without a restart")
