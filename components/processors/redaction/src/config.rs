@@ -233,7 +233,7 @@ impl RedactionConfig {
 
     fn check_hmac(&self, v: &mut Validator<'_>) {
         let bits = self.hmac.truncate_bits;
-        if !TRUNCATE_BITS.contains(&bits) || bits % 8 != 0 {
+        if !TRUNCATE_BITS.contains(&bits) || !bits.is_multiple_of(8) {
             v.error("hmac::truncate_bits", format!("`truncate_bits` must be 64 to 256 in steps of 8, got {bits}"));
         }
         if self.hmac.keys.len() > 2 {

@@ -103,8 +103,7 @@ mod tests {
     fn text_without_escapes_is_told() {
         let mut undone = Unescaped::default();
         for text in [r"", r"C:\Users\d", r"a\", r"\d+\s", r"\u12", "plain"] {
-            let found = undone.read(text.as_bytes());
-            assert_eq!(found, false, "{text}");
+            assert!(!undone.read(text.as_bytes()), "{text}");
         }
         assert!(undone.read(br"\d \u0041"));
         assert_eq!(undone.text, br"\d A");

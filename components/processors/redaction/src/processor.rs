@@ -26,7 +26,7 @@ const STATES_KEPT_MAX: usize = 8;
 pub(crate) struct Redaction {
     id: String,
     rules: Rules,
-    states: Mutex<Vec<Box<State>>>,
+    states: Mutex<Vec<State>>,
     inventory: Arc<Inventory>,
     metrics: Metrics,
     page: Mutex<Option<Page>>,
@@ -46,12 +46,12 @@ impl Redaction {
         })
     }
 
-    fn take_state(&self) -> Box<State> {
+    fn take_state(&self) -> State {
         self.states.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
     /// Tells what was found, and keeps the state for another batch.
-    fn give_back(&self, mut state: Box<State>) {
+    fn give_back(&self, mut state: State) {
         if !state.tally.is_empty() {
             for (entry, count) in &state.tally {
                 self.metrics.found(entry.rule, *count);

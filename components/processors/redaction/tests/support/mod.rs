@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use component::{Accepted, Consumer};
+use component::{Accepted, Component, Consumer};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList, any_value::Value};
@@ -22,6 +22,8 @@ pub struct Rig {
     pub world: World,
     sink: Arc<Sink>,
     consumer: Arc<dyn Consumer>,
+    /// Kept for its page.
+    _component: Arc<dyn Component>,
 }
 
 impl Rig {
@@ -31,9 +33,7 @@ impl Rig {
         let built = subject.build(&world, sink.clone()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(built.component.start(&world.host)).unwrap();
-        // Kept for its page.
-        std::mem::forget(built.component);
-        Self { runtime, world, sink, consumer: built.consumer.unwrap() }
+        Self { runtime, world, sink, consumer: built.consumer.unwrap(), _component: built.component }
     }
 
     /// A request as it comes over the wire, through the processor. No bytes when nothing is left.
