@@ -2,6 +2,7 @@
 //! file.
 
 use detectors::{Finding, Hint, Kind, Kinds, Options, Place, Scanner, render};
+use std::sync::LazyLock;
 
 /// Whether `found` is sorted, without overlaps and empty ranges, within `text`, and on character boundaries if it is UTF-8;
 /// the first thing that is wrong otherwise.
@@ -21,6 +22,21 @@ pub(crate) fn findings(text: &[u8], found: &[Finding]) -> Result<(), String> {
     Ok(())
 }
 
+struct Scanners {
+    all: Scanner,
+    each: Vec<Scanner>,
+}
+
+/// For all addresses, and for public ones.
+static SCANNERS: LazyLock<[Scanners; 2]> = LazyLock::new(|| {
+    [false, true].map(|skip_private_ips| {
+        let with = |kinds| Scanner::new(&Options { kinds, skip_private_ips, ..Options::default() });
+        let with = |kinds| with(kinds).expect("the default options are valid");
+        let each = Kind::ALL.into_iter().map(|kind| with(Kinds::NONE.with(kind)));
+        Scanners { all: with(Kinds::ALL), each: each.collect() }
+    })
+});
+
 /// Scans arbitrary bytes, of which the first chooses hint and key, with all kinds and each alone, and renders what is found.
 pub(crate) fn any_bytes(data: &[u8]) -> Result<(), String> {
     let Some((&first, text)) = data.split_first() else { return Ok(()) };
@@ -28,9 +44,8 @@ pub(crate) fn any_bytes(data: &[u8]) -> Result<(), String> {
     let key: &[u8] = [&b""[..], b"user.ssn", b"db.password", b"phone"][usize::from(first / 3 % 4)];
     let place = Place { hint, key };
     let (mut found, mut rendered) = (Vec::new(), Vec::new());
-    let options = Options { skip_private_ips: first >= 128, ..Options::default() };
-    let scanner = Scanner::new(&options).map_err(|error| error.to_string())?;
-    scanner.scan(text, place, &mut found);
+    let Scanners { all, each } = &SCANNERS[usize::from(first >= 128)];
+    all.scan(text, place, &mut found);
     findings(text, &found)?;
     for finding in &found {
         let value = &text[finding.start..finding.end];
@@ -47,9 +62,7 @@ pub(crate) fn any_bytes(data: &[u8]) -> Result<(), String> {
     // What is replaced stays replaced: nothing is left of a finding after the text is rewritten without it.
     let mut covered: Vec<bool> = vec![false; text.len()];
     found.iter().for_each(|finding| covered[finding.start..finding.end].fill(true));
-    for kind in Kind::ALL {
-        let one = Options { kinds: Kinds::NONE.with(kind), ..options.clone() };
-        let scanner = Scanner::new(&one).map_err(|error| error.to_string())?;
+    for (scanner, kind) in each.iter().zip(Kind::ALL) {
         scanner.scan(text, place, &mut found);
         findings(text, &found)?;
         for finding in &found {

@@ -7,6 +7,7 @@ use crate::unescape::{Unescaped, escape};
 use crate::{Finding, Hint, Kind, Options, Place, Scanner, card, email, ip, phone, secret, sql, token, url};
 use regex::bytes::Regex;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::LazyLock;
 
 pub(crate) struct Reference {
     options: Options,
@@ -21,6 +22,14 @@ pub(crate) struct Reference {
     jwt: Regex,
     scheme: Regex,
     tokens: Vec<(Kind, usize, Regex)>,
+}
+
+/// The expression, compiled once.
+macro_rules! shape {
+    ($pattern:expr) => {{
+        static SHAPE: LazyLock<Regex> = LazyLock::new(|| regex($pattern));
+        &*SHAPE
+    }};
 }
 
 fn regex(pattern: &str) -> Regex {
@@ -214,7 +223,7 @@ impl Reference {
         });
         let end = start + ends_at.max()?;
         let uuid =
-            regex(r"(?:^|[^0-9A-Fa-f-])([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})(?:$|[^0-9A-Fa-f-])");
+            shape!(r"(?:^|[^0-9A-Fa-f-])([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})(?:$|[^0-9A-Fa-f-])");
         let dashes = text[start..end].contains(&b'-');
         // Matches of the expression overlap by a byte: look from every place.
         let in_uuid = dashes
@@ -308,7 +317,7 @@ impl Reference {
     fn jwt(&self, text: &[u8], start: usize) -> Option<(usize, usize)> {
         let parts = self.jwt.captures(&text[start..])?;
         let header = crate::bytes::base64_decode(&parts[1], 8192)?;
-        let names_alg = regex(r#""alg"\s*:"#).is_match(&header);
+        let names_alg = shape!(r#""alg"\s*:"#).is_match(&header);
         let fits = names_alg && header.ends_with(b"}") && std::str::from_utf8(&header).is_ok();
         (fits && !is_base64url(before(text, start, 1))).then_some((start, start + parts[0].len()))
     }
@@ -333,14 +342,14 @@ impl Reference {
         }
         self.tokens.iter().filter(|(kind, ..)| self.options.kinds.contains(*kind)).find_map(|(kind, crc, shape)| {
             let found = shape.find(&text[start..])?.as_bytes();
-            let exact = regex(r"^(?:A|dapi|dop_v1_|rubygems_)").is_match(found) && !found.starts_with(b"AIza") && !found.starts_with(b"AGE");
+            let exact = shape!(r"^(?:A|dapi|dop_v1_|rubygems_)").is_match(found) && !found.starts_with(b"AIza") && !found.starts_with(b"AGE");
             if exact && is_alnum(at(text, start + found.len())) {
                 return None;
             }
-            let prefix = regex(r"^(?:AKIA|ASIA|ABIA|ACCA|A3T|AIza|dapi|AGE-SECRET-KEY-1|sk-(?:ant|proj|svcacct|admin|or)-|[sr]k_(?:live|test)_|github_pat_|dckr_pat_|dop_v1_|[A-Za-z0-9]+[-_.])").find(found)?.end();
+            let prefix = shape!(r"^(?:AKIA|ASIA|ABIA|ACCA|A3T|AIza|dapi|AGE-SECRET-KEY-1|sk-(?:ant|proj|svcacct|admin|or)-|[sr]k_(?:live|test)_|github_pat_|dckr_pat_|dop_v1_|[A-Za-z0-9]+[-_.])").find(found)?.end();
             let tail = &found[prefix..];
             let tail = if exact && tail.len() > 2 && tail[tail.len() - 2] == b'-' { &tail[..tail.len() - 2] } else { tail };
-            let aws = regex(r"^A(?:KIA|SIA|BIA|CCA|3T)").is_match(found);
+            let aws = shape!(r"^A(?:KIA|SIA|BIA|CCA|3T)").is_match(found);
             let varied = token::is_varied(tail, aws);
             // The checksum has a test of its own.
             let _ = crc;
@@ -391,7 +400,7 @@ impl Reference {
                 start = first + 1;
             }
             let mut end = run_end;
-            let tail = regex(r":(?:(?:0|[1-9]\d{0,2})\.){3}(?:0|[1-9]\d{0,2})");
+            let tail = shape!(r":(?:(?:0|[1-9]\d{0,2})\.){3}(?:0|[1-9]\d{0,2})");
             let dotted = tail.find_iter(&text[start..]).find(|m| {
                 let from = start + m.start() + 1;
                 let to = start + m.end();
@@ -414,7 +423,7 @@ impl Reference {
             let single = address.ends_with(b":") && !address.ends_with(b"::");
             let address = if single { &address[..address.len() - 1] } else { address };
             let Ok(parsed) = std::str::from_utf8(address).unwrap().parse::<Ipv6Addr>() else { continue };
-            let pairs = regex(r"^(?:[0-9A-Fa-f]{2}:){7}[0-9A-Fa-f]{2}$").is_match(address);
+            let pairs = shape!(r"^(?:[0-9A-Fa-f]{2}:){7}[0-9A-Fa-f]{2}$").is_match(address);
             let private = self.options.skip_private_ips && ip::is_private(IpAddr::V6(parsed));
             if address.len() >= 3 && address.iter().any(u8::is_ascii_digit) && !pairs && !private {
                 found.push(Finding { kind: Kind::Ipv6, start, end: start + address.len() });
