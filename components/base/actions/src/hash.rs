@@ -41,14 +41,19 @@ fn sha256(message: &[u8]) -> [u32; 8] {
         let (words, _) = digest.as_chunks::<4>();
         return std::array::from_fn(|word| words.get(word).map_or(0, |word| u32::from_be_bytes(*word)));
     }
-    let mut block = [0; 64];
-    let (content, _) = block.split_at_mut(message.len());
+    // Filled where it is read: copying it would wait for these small writes.
+    let mut blocks = [[0; 64]];
+    let [block] = &mut blocks;
+    let (content, padding) = block.split_at_mut(message.len());
     content.copy_from_slice(message);
-    block[message.len()] = 0x80;
-    let (_, length) = block.split_at_mut(56);
-    length.copy_from_slice(&(message.len() as u64 * 8).to_be_bytes());
+    if let [end, ..] = padding {
+        *end = 0x80;
+    }
+    if let Some(length) = block.last_chunk_mut() {
+        *length = (message.len() as u64 * 8).to_be_bytes();
+    }
     let mut words = START;
-    compress256(&mut words, &[block]);
+    compress256(&mut words, &blocks);
     words
 }
 

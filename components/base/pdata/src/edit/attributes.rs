@@ -54,6 +54,7 @@ impl Editor {
     }
 
     /// One attribute found before.
+    #[inline]
     pub fn attribute(&mut self, at: At) -> Attribute<'_> {
         Attribute { editor: self, at }
     }
@@ -245,12 +246,14 @@ impl Attributes<'_> {
     }
 
     /// The first attribute of that key.
+    #[inline]
     #[must_use]
     pub fn find(&self, key: &str) -> Option<At> {
         self.editor.find_key(self.node, self.number, key.as_bytes(), 0)
     }
 
     /// The next attribute of that key, behind one found before.
+    #[inline]
     #[must_use]
     pub fn find_next(&self, key: &str, after: At) -> Option<At> {
         self.editor.find_key(self.node, self.number, key.as_bytes(), after.slot + 1)
@@ -429,6 +432,7 @@ impl Attribute<'_> {
     }
 
     /// The value.
+    #[inline]
     pub fn value(&mut self) -> ValueRef<'_> {
         ValueRef(self.editor.value_of(self.at))
     }
@@ -443,6 +447,7 @@ impl Attribute<'_> {
     ///
     /// # Errors
     /// [`EditError::Depth`], [`EditError::TooLarge`].
+    #[inline]
     pub fn set(&mut self, value: Value<'_>) -> Result<bool, EditError> {
         self.editor.set_value_of(self.at, value)
     }
