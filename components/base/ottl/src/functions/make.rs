@@ -19,6 +19,9 @@ pub(super) const TEXT_BYTES_MAX: usize = 4 << 20;
 /// How deep lists and maps may nest that are parsed or built up by converters.
 pub(super) const DEPTH_MAX: usize = 64;
 
+/// The most values that are made of one text: each takes more memory than the text that it stands for.
+pub(super) const VALUES_MAX: usize = 1 << 18;
+
 /// The first parameter of most.
 pub(super) const TARGET: Param = value("target");
 
@@ -170,6 +173,17 @@ pub(super) fn digest_or_fail(
     digest: impl Fn(&str) -> Outcome<'static> + Send + Sync + 'static,
 ) -> Result<Built, String> {
     converter(Digest { target: arguments.value(name)?, digest })
+}
+
+/// Whether a text may be made into so many values.
+///
+/// # Errors
+/// When it may not.
+pub(super) fn check_count(values: usize) -> Result<(), RunError> {
+    if values <= VALUES_MAX {
+        return Ok(());
+    }
+    Err(RunError::new(format!("the text holds more than {VALUES_MAX} values")))
 }
 
 /// The text of a value.

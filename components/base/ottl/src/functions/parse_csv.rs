@@ -1,6 +1,6 @@
 //! `ParseCSV`: one row, with the names of its columns. Line breaks in a row belong to the field they are in, quoted or not.
 
-use super::make::{Entries, TARGET, binary_with, function, text, value};
+use super::make::{Entries, TARGET, binary_with, check_count, function, text, value};
 use crate::error::RunError;
 use crate::function::{Arguments, Built, Function, Param, ParamKind};
 use crate::value::Value;
@@ -99,6 +99,7 @@ impl Row {
                 Some(quoted) => self.quoted(quoted)?,
                 None => self.bare(rest)?,
             };
+            check_count(fields.len())?;
             match fields.last_mut() {
                 Some(last) if starts_line => {
                     last.push('\n');

@@ -1,10 +1,11 @@
 //! `ParseJSON`: an object or list from JSON. Numbers are doubles; of equal keys the last wins; nesting is bounded.
 
+use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use super::make::{DEPTH_MAX, Entries, TARGET, digest_or_fail, function};
+use super::make::{DEPTH_MAX, Entries, TARGET, VALUES_MAX, digest_or_fail, function};
 use crate::error::RunError;
 use crate::function::Function;
 use crate::value::Value;
@@ -13,41 +14,81 @@ pub(super) const FUNCTIONS: &[Function] =
     &[function("ParseJSON", &[TARGET], |arguments| digest_or_fail(arguments, "target", parse))];
 
 fn parse(text: &str) -> Result<Value<'static>, RunError> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = Json { depth: 0 }
-        .deserialize(&mut deserializer)
-        .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| RunError::new(format!("the text is not JSON: {error}")))?;
-    match value {
-        Value::List(_) | Value::Map(_) => Ok(value),
+    let parsed = deserialized(text).or_else(|error| match mended(text) {
+        Some(mended) => deserialized(&mended),
+        None => Err(error),
+    });
+    match parsed.map_err(|error| RunError::new(format!("the text is not JSON: {error}")))? {
+        value @ (Value::List(_) | Value::Map(_)) => Ok(value),
         other => Err(RunError::expected("a JSON object or list", &other)),
     }
 }
 
-/// Reads one value, at this depth.
-#[derive(Clone, Copy)]
-struct Json {
-    depth: usize,
+fn deserialized(text: &str) -> Result<Value<'static>, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let room = Cell::new(VALUES_MAX);
+    let value = Json { depth: 0, room: &room }.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(value)
 }
 
-impl Json {
+/// Halves of characters that stand alone (`\ud800`), as truncated texts have them, as U+FFFD. `None` if there are none.
+fn mended(text: &str) -> Option<String> {
+    let surrogate = |at: usize| {
+        let digits = text.get(at..)?.strip_prefix("\\u")?.get(..4)?;
+        let unit = u16::from_str_radix(digits, 16).ok()?;
+        (0xd800..0xe000).contains(&unit).then_some(unit)
+    };
+    let mut out = String::new();
+    let mut copied = 0;
+    let mut at = 0;
+    while let Some(found) = text.get(at..).and_then(|rest| rest.find('\\')) {
+        at += found;
+        let whole = surrogate(at).zip(surrogate(at + 6)).is_some_and(|(high, low)| high < 0xdc00 && low >= 0xdc00);
+        if whole {
+            at += 12;
+        } else if surrogate(at).is_some() {
+            out.push_str(text.get(copied..at)?);
+            out.push_str("\\ufffd");
+            at += 6;
+            copied = at;
+        } else {
+            // The escaped character may be a backslash.
+            at += 2;
+        }
+    }
+    out.push_str(text.get(copied..)?);
+    (copied > 0).then_some(out)
+}
+
+/// Reads one value, at this depth.
+#[derive(Clone, Copy)]
+struct Json<'r> {
+    depth: usize,
+    /// How many more values there may be.
+    room: &'r Cell<usize>,
+}
+
+impl Json<'_> {
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
         if self.depth == DEPTH_MAX {
             return Err(E::custom(format!("it nests deeper than {DEPTH_MAX} objects and lists")));
         }
-        Ok(Self { depth: self.depth + 1 })
+        Ok(Self { depth: self.depth + 1, ..self })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Json {
+impl<'de> DeserializeSeed<'de> for Json<'_> {
     type Value = Value<'static>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        let room = self.room.get().checked_sub(1);
+        self.room.set(room.ok_or_else(|| D::Error::custom(format!("it holds more than {VALUES_MAX} values")))?);
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Json {
+impl<'de> Visitor<'de> for Json<'_> {
     type Value = Value<'static>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -134,6 +175,29 @@ mod tests {
         }
         fails(Call::to("ParseJSON").arg("target", 1), "expected a string, found int");
         fails(Call::to("ParseJSON").arg("target", Value::Nil), "expected a string, found nil");
+    }
+
+    #[test]
+    fn halves_of_characters_are_replaced() {
+        for (text, expected) in [
+            (r#"["\ud800"]"#, "\u{fffd}"),
+            (r#"["a\uDC00b"]"#, "a\u{fffd}b"),
+            (r#"["\ud83d\ude00\ud83d"]"#, "😀\u{fffd}"),
+            (r#"["\ud83d\ud83d\ude00"]"#, "\u{fffd}😀"),
+            (r#"["\\ud800\ud800"]"#, "\\ud800\u{fffd}"),
+        ] {
+            gives(Call::to("ParseJSON").arg("target", text), list([expected]));
+        }
+        fails(Call::to("ParseJSON").arg("target", r#"["\ud800"#), "the text is not JSON: EOF");
+        fails(Call::to("ParseJSON").arg("target", r#"["\ud8é0"]"#), "the text is not JSON");
+    }
+
+    #[test]
+    fn how_many_values_is_bounded() {
+        let of = |values: usize| format!("[{}0]", "0,".repeat(values - 1));
+        assert!(parse(&of(VALUES_MAX - 1)).is_ok());
+        let error = parse(&of(VALUES_MAX)).unwrap_err().to_string();
+        assert!(error.contains("it holds more than 262144 values"), "{error}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::make::{Entries, Outcome, TARGET, digest_or_fail, function_in};
+use super::make::{Entries, Outcome, TARGET, check_count, digest_or_fail, function_in};
 use crate::context::Context;
 use crate::error::RunError;
 use crate::function::{Function, Param, ParamKind};
@@ -120,12 +120,15 @@ fn elf(text: &str) -> Outcome<'static> {
     log.put("elf.entries", Value::Nil);
     let mut has_version = false;
     let mut names: Vec<&str> = Vec::new();
+    let mut count = 0;
     let mut lines: Vec<Value<'static>> = Vec::new();
     for line in text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()) {
         let Some(directive) = line.strip_prefix('#') else {
             if names.is_empty() {
                 return Err("an entry stands before the directive `#Fields`".into());
             }
+            count += names.len();
+            check_count(count)?;
             let mut values = values(line)?.into_iter();
             let mut entry = Entries::default();
             for name in &names {
@@ -288,6 +291,9 @@ mod tests {
         ] {
             fails(Call::to("ParseELF").arg("target", text), error);
         }
+        // Short entries are filled up, so that a small log could become a large one.
+        let log = format!("#Version: 1.0\n#Fields: {}\n{}", "a b ".repeat(500), "x\n".repeat(500));
+        fails(Call::to("ParseELF").arg("target", log), "the text holds more than 262144 values");
         fails(Call::to("ParseELF").arg("target", Value::Nil), "expected a string, found nil");
     }
 }

@@ -1,7 +1,7 @@
 //! `ParseKeyValue` and `ParseSeverity`.
 
 use super::collections::delimiters;
-use super::make::{Entries, Outcome, TARGET, digest_or_fail, function, unary_with, value};
+use super::make::{Entries, Outcome, TARGET, check_count, digest_or_fail, function, unary_with, value};
 use crate::error::RunError;
 use crate::function::{Arguments, Built, Function, Param, ParamKind};
 use crate::value::{Map, Value};
@@ -43,6 +43,7 @@ fn pairs(text: &str, delimiter: &str) -> Result<Vec<String>, RunError> {
         if open_quote.is_none()
             && let Some(after) = rest.strip_prefix(delimiter)
         {
+            check_count(pairs.len())?;
             if !pair.is_empty() {
                 pairs.push(std::mem::take(&mut pair));
             }

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::make::{
-    Outcome, TARGET, TEXT_BYTES_MAX, binary, converter, function, part, text, text_like, unary_with, value,
+    Outcome, TARGET, TEXT_BYTES_MAX, VALUES_MAX, binary, check_count, converter, function, part, text, text_like,
+    unary_with, value,
 };
 use crate::error::RunError;
 use crate::expr::Expr;
@@ -39,9 +40,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
             let (target, delimiter) = (text(target)?, text(delimiter)?);
             Ok(Value::List(match target {
                 Cow::Borrowed(target) => {
-                    split(target, &delimiter).into_iter().map(|part| Value::Str(part.into())).collect()
+                    split(target, &delimiter)?.into_iter().map(|part| Value::Str(part.into())).collect()
                 }
-                Cow::Owned(target) => split(&target, &delimiter).into_iter().map(Value::text).collect(),
+                Cow::Owned(target) => split(&target, &delimiter)?.into_iter().map(Value::text).collect(),
             }))
         })
     }),
@@ -81,8 +82,15 @@ fn test(arguments: &mut Arguments, name: &'static str, holds: fn(&str, &str) -> 
 }
 
 /// Without a delimiter, into characters.
-fn split<'t>(text: &'t str, delimiter: &str) -> Vec<&'t str> {
-    if delimiter.is_empty() { text.split_inclusive(|_: char| true).collect() } else { text.split(delimiter).collect() }
+fn split<'t>(text: &'t str, delimiter: &str) -> Result<Vec<&'t str>, RunError> {
+    let most = VALUES_MAX + 1;
+    let parts: Vec<&str> = if delimiter.is_empty() {
+        text.split_inclusive(|_: char| true).take(most).collect()
+    } else {
+        text.split(delimiter).take(most).collect()
+    };
+    check_count(parts.len())?;
+    Ok(parts)
 }
 
 struct Substring {
@@ -194,6 +202,8 @@ mod tests {
         ] {
             gives(Call::to("Split").arg("target", text).arg("delimiter", delimiter), expected);
         }
+        let many = "a,".repeat(VALUES_MAX);
+        fails(Call::to("Split").arg("target", many).arg("delimiter", ","), "the text holds more than 262144 values");
         fails(Call::to("Split").arg("target", 1).arg("delimiter", ","), "expected a string, found int");
     }
 

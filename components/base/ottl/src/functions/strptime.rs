@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
 use self::parse::Parser;
-use super::make::{function, text, unary_with, value};
+use super::make::{digest_or_fail, function, unary_with, value};
 use super::time::{local_zone, time, zoned};
 use crate::error::RunError;
 use crate::function::{Arguments, Built, Function, Param, ParamKind};
@@ -62,12 +62,13 @@ fn build_time(arguments: &mut Arguments) -> Result<Built, String> {
             return Err(format!("the locale `{locale}` is not supported: names of months and days are English (`en`)"));
         }
     }
-    unary_with(arguments, "time", Parser { format, items, zone }, |parser, value| {
-        let text = text(value)?;
+    // Literals too are read anew each time: without a year they depend on the day.
+    let parser = Parser { format, items, zone };
+    digest_or_fail(arguments, "time", move |text| {
         if text.is_empty() {
             return Err("there is no time in an empty string".into());
         }
-        Ok(Value::Time(parser.parse(&text, Timestamp::now())?))
+        Ok(Value::Time(parser.parse(text, Timestamp::now())?))
     })
 }
 

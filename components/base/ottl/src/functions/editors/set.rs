@@ -4,7 +4,6 @@ use crate::error::RunError;
 use crate::expr::{Expr, Target};
 use crate::function::{Arguments, Built, Change, Function, Param, ParamKind};
 use crate::subject::Subject;
-use crate::value::Value;
 
 pub(super) const FUNCTIONS: &[Function] = &[Function {
     name: "set",
@@ -24,9 +23,6 @@ struct Set {
 
 impl Change for Set {
     fn change(&self, on: &mut Subject<'_>) -> Result<(), RunError> {
-        match self.value.eval(on)? {
-            Value::Nil => Ok(()),
-            value => self.target.0.set(on, value),
-        }
+        self.target.set_from(&self.value, on)
     }
 }

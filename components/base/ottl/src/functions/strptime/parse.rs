@@ -61,7 +61,7 @@ impl Parser {
         }
         let civil = parts.civil().map_err(wrong)?;
         let zone = match (parts.offset, parts.zone_name) {
-            (Some(0), _) | (None, Some("UTC")) => TimeZone::UTC,
+            (Some(0), _) | (None, Some("UTC" | "GMT")) => TimeZone::UTC,
             (Some(seconds), _) => {
                 TimeZone::fixed(Offset::from_seconds(seconds).map_err(|_error| wrong("its offset is out of range"))?)
             }
@@ -384,6 +384,7 @@ mod tests {
     fn zones_by_name() {
         for (text, expected) in [
             ("26 Sep 2022 UTC", "2022-09-26T00:00:00Z"),
+            ("26 Sep 2022 GMT", "2022-09-26T00:00:00Z"),
             ("26 Sep 2022 CEST", "2022-09-25T22:00:00Z"),
             ("26 Sep 2022 GMT+3", "2022-09-25T21:00:00Z"),
             ("26 Sep 2022 QQQ", "the zone `QQQ` is not known; an offset (`%z`) always is"),
