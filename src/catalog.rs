@@ -23,6 +23,7 @@ pub fn factories() -> Vec<Factory> {
         exporter_file::factory(),
         exporter_nop::factory(),
         connector_forward::factory(),
+        connector_routing::factory(),
         extension_basicauth::factory(),
         extension_bearertokenauth::factory(),
         extension_headers_setter::factory(),

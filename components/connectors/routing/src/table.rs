@@ -1,0 +1,196 @@
+//! The routes, compiled.
+
+use std::sync::OnceLock;
+
+use ottl::compile::Kind;
+use ottl::{
+    Arguments, Built, Change, Condition, Context, Function, Mode, ParseError, Parser, RunError, Statement, Subject,
+};
+
+use crate::config::{Action, RouteConfig, RoutingConfig};
+
+/// The most routes of a table (what an item goes to is a bit set).
+pub const ROUTES_MAX: usize = 63;
+
+/// Functions of statements beside converters.
+const EDITORS: [&str; 3] = ["route", "delete_key", "delete_matching_keys"];
+
+/// What decides whether a route takes something.
+#[derive(Debug)]
+pub enum Test {
+    /// A request's metadata: whether a value of that name is, or is not, that text.
+    Request {
+        /// Name, in any case.
+        name: String,
+        /// Compared with.
+        value: String,
+        /// Whether equal values match, or others.
+        is_equal: bool,
+    },
+    /// A condition on records.
+    Condition(Condition),
+    /// A statement on records; it matches where its condition holds.
+    Statement(Statement),
+}
+
+/// A route.
+#[derive(Debug)]
+pub struct Route {
+    /// What decides.
+    pub test: Test,
+    /// Whether later routes see what matched.
+    pub copies: bool,
+}
+
+/// Why a route cannot be used.
+#[derive(Debug)]
+pub enum Wrong {
+    /// Its condition or statement.
+    Condition(ParseError),
+    /// A setting, and what is wrong with it.
+    Setting(&'static str, String),
+}
+
+impl Test {
+    /// The records that it is about; requests as a whole count as resources.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        match self {
+            Self::Request { .. } => Context::Resource,
+            Self::Condition(condition) => condition.context(),
+            Self::Statement(statement) => statement.context(),
+        }
+    }
+
+    /// As written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Request { name, .. } => name,
+            Self::Condition(condition) => condition.text(),
+            Self::Statement(statement) => statement.text(),
+        }
+    }
+
+    /// Whether it matches.
+    ///
+    /// # Errors
+    /// [`RunError`] when that cannot be told.
+    pub fn matches(&self, on: &mut Subject<'_>) -> Result<bool, RunError> {
+        match self {
+            Self::Request { name, value, is_equal } => {
+                Ok(on.request.metadata.values(name).any(|found| (found == value) == *is_equal))
+            }
+            Self::Condition(condition) => condition.holds(on),
+            Self::Statement(statement) => statement.run(on),
+        }
+    }
+}
+
+/// Every route with its number in the configuration, those with an earlier route's condition left out.
+///
+/// # Errors
+/// The first thing that cannot be used; validation has told about all of them.
+pub fn compile(config: &RoutingConfig) -> Result<Vec<(usize, Route)>, Wrong> {
+    let mut seen = Vec::new();
+    let mut routes = Vec::new();
+    for (index, route) in config.table.iter().enumerate() {
+        let key = (&route.context, &route.condition, &route.statement);
+        if !seen.contains(&key) {
+            routes.push((index, Route { test: test(route)?, copies: route.action == Action::Copy }));
+            seen.push(key);
+        }
+    }
+    Ok(routes)
+}
+
+/// Compiles what decides.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn test(route: &RouteConfig) -> Result<Test, Wrong> {
+    if route.context == "request" {
+        if !route.statement.is_empty() || route.condition.is_empty() {
+            return Err(Wrong::Setting("context", "the context `request` needs a `condition`".to_owned()));
+        }
+        return request(&route.condition).ok_or_else(|| {
+            let message = "a condition on requests reads `request[\"name\"] == \"value\"`, or with `!=`";
+            Wrong::Setting("condition", message.to_owned())
+        });
+    }
+    let mode = match route.context.as_str() {
+        "" => {
+            let (text, kind) = match route.statement.is_empty() {
+                true => (&route.condition, Kind::Condition),
+                false => (&route.statement, Kind::Statement),
+            };
+            match parser().infer(&[text], kind).map_err(Wrong::Condition)? {
+                // The prefix may be left out where it would be `resource`.
+                None | Some(Context::Resource) => Mode::Plain(Context::Resource),
+                Some(context) => Mode::Prefixed(context),
+            }
+        }
+        "resource" => Mode::Plain(Context::Resource),
+        "span" => Mode::Plain(Context::Span),
+        "metric" => Mode::Plain(Context::Metric),
+        "datapoint" => Mode::Plain(Context::DataPoint),
+        "log" => Mode::Plain(Context::Log),
+        other => {
+            let known = "`resource`, `span`, `metric`, `datapoint`, `log`, `request`";
+            return Err(Wrong::Setting("context", format!("invalid context: {other}; there are: {known}")));
+        }
+    };
+    if !matches!(
+        mode.context(),
+        Context::Resource | Context::Span | Context::Metric | Context::DataPoint | Context::Log
+    ) {
+        let message = format!("records of the context `{}` cannot be routed", mode.context().as_str());
+        return Err(Wrong::Setting("condition", message));
+    }
+    if route.statement.is_empty() {
+        return parser().condition(&route.condition, mode).map(Test::Condition).map_err(Wrong::Condition);
+    }
+    let statement = parser().statement(&route.statement, mode).map_err(Wrong::Condition)?;
+    let editor = route.statement.split('(').next().unwrap_or_default().trim();
+    if !EDITORS.contains(&editor) {
+        let message =
+            format!("`{editor}` cannot be used to route; there are: `route`, `delete_key`, `delete_matching_keys`");
+        return Err(Wrong::Setting("statement", message));
+    }
+    Ok(Test::Statement(statement))
+}
+
+/// Reads `request["name"] == "value"`.
+fn request(condition: &str) -> Option<Test> {
+    let rest = condition.trim().strip_prefix("request[\"")?;
+    let (name, rest) = rest.split_once("\"]")?;
+    let rest = rest.trim_start();
+    let (is_equal, rest) = match rest.strip_prefix("==") {
+        Some(rest) => (true, rest),
+        None => (false, rest.strip_prefix("!=")?),
+    };
+    let value = rest.trim().strip_prefix('"')?.strip_suffix('"')?;
+    let is_plain = |text: &str| !text.contains('"');
+    (is_plain(name) && is_plain(value) && !name.is_empty()).then(|| Test::Request {
+        name: name.to_owned(),
+        value: value.to_owned(),
+        is_equal,
+    })
+}
+
+/// `route()`: changes nothing.
+struct Stay;
+
+impl Change for Stay {
+    fn change(&self, _: &mut Subject<'_>) -> Result<(), RunError> {
+        Ok(())
+    }
+}
+
+fn parser() -> &'static Parser {
+    static PARSER: OnceLock<Parser> = OnceLock::new();
+    PARSER.get_or_init(|| {
+        let build = |_: &mut Arguments| Ok(Built::Editor(Box::new(Stay)));
+        Parser::new(&[Function { name: "route", params: &[], contexts: &[], build }])
+    })
+}
