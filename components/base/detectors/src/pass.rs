@@ -31,7 +31,7 @@ const CLASSES: [Class; 256] = {
         classes[byte] = match byte as u8 {
             b'a'..=b'z' | b'A'..=b'Z' => Class::Letter,
             b'0'..=b'9' => Class::Digit,
-            b'@' | b':' | b'=' | b'+' | b'%' | b'\\' => Class::Sign,
+            b'@' | b':' | b'=' | b'+' | b'%' | b'\\' | b'-' => Class::Sign,
             _ => Class::Nothing,
         };
         byte += 1;
@@ -285,6 +285,15 @@ impl<'a> Pass<'a> {
             b':' => self.colon(place),
             b'=' => self.equals(place),
             b'@' => self.at_sign(place),
+            b'-' => {
+                if at(self.text, place + 1) == b'-'
+                    && place >= self.secret
+                    && let Some((start, end)) = secret::option(self.text, place)
+                {
+                    self.secret = end;
+                    self.found(Kind::SecretAssignment, start, end);
+                }
+            }
             b'+' => {
                 if place >= self.phone
                     && let Some(end) = phone::international_end(self.text, place)

@@ -174,9 +174,13 @@ impl Reference {
             range
         });
         each(Kind::SecretAssignment, &mut |p, free| {
-            let is_sign = p >= free && matches!(text[p], b':' | b'=');
-            match secret::assigned(text, p).filter(|_| is_sign) {
+            if p < free {
+                return None;
+            }
+            let assigned = if matches!(text[p], b':' | b'=') { secret::assigned(text, p) } else { None };
+            match assigned {
                 Some((secret::Says::Secret, from)) => secret::value(text, from, text[p] == b':'),
+                _ if text[p..].starts_with(b"--") => secret::option(text, p),
                 _ => None,
             }
         });

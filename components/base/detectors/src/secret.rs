@@ -1,4 +1,4 @@
-//! Values of names that say they are secret: `password=…`, `"api_key": "…"`, `token => …`, and telephone numbers of
+//! Values of names that say they are secret: `password=…`, `"api_key": "…"`, `token => …`, `--password …`, and telephone numbers of
 //! names that say so.
 //!
 //! A name counts by its ending, separators and letter case aside (`dbPassword`, `X-Api-Key`, `spring.datasource.password`).
@@ -9,7 +9,7 @@
 use crate::bytes::{LOOK_BYTES, at, before, is_alnum, reads_like_words};
 
 /// Endings of names, without separators, in lower case.
-const SECRETS: [&[u8]; 25] = [
+const SECRETS: [&[u8]; 26] = [
     b"password",
     b"passwd",
     b"passphrase",
@@ -20,6 +20,7 @@ const SECRETS: [&[u8]; 25] = [
     b"apikey",
     b"accesskey",
     b"secretkey",
+    b"secretkeybase",
     b"privatekey",
     b"signingkey",
     b"encryptionkey",
@@ -182,6 +183,20 @@ pub(crate) fn assigned(text: &[u8], sign: usize) -> Option<(Says, usize)> {
     name_says(text, end).map(|says| (says, value))
 }
 
+/// The range of the value behind the option of a command line whose first dash is at `dash`: `--password …`. What reads
+/// like words is none, since options are written about too.
+pub(crate) fn option(text: &[u8], dash: usize) -> Option<(usize, usize)> {
+    let begins = matches!(before(text, dash, 1), 0..=b' ' | b'"' | b'\'' | b'`');
+    if !begins || at(text, dash + 1) != b'-' || !at(text, dash + 2).is_ascii_alphabetic() {
+        return None;
+    }
+    let end = crate::bytes::run_end(text, dash + 2, |byte| is_alnum(byte) || matches!(byte, b'-' | b'_' | b'.'));
+    if at(text, end) != b' ' || at(text, end + 1) == b'-' || name_says(text, end) != Some(Says::Secret) {
+        return None;
+    }
+    value(text, end, true)
+}
+
 /// The range of the value that starts behind `from`, for a name that says it is secret. `colon` says that `:` stood
 /// before. Only short values are refused, so that looks for values overlap little.
 pub(crate) fn value(text: &[u8], from: usize, colon: bool) -> Option<(usize, usize)> {
@@ -220,6 +235,10 @@ struct Opening {
 fn opening(text: &[u8], from: usize) -> Opening {
     let mut start = from;
     while start - from < 8 && matches!(at(text, start), b' ' | b'\t') {
+        start += 1;
+    }
+    // The first of a list, as headers are written: `"x-api-key":["…"]`.
+    if at(text, start) == b'[' && matches!(at(text, start + 1), b'"' | b'\'' | b'\\') {
         start += 1;
     }
     let mut quote = start;

@@ -86,6 +86,7 @@ const PIECES: &[&str] = &[
     "basic ",
     "dXNlcjpwYXNzd29yZA==",
     "password",
+    "--password ",
     "\"password\"",
     "token",
     "api_key",
@@ -309,6 +310,7 @@ const HARD: &[&str] = &[
     "v",
     "1e+",
     "Session_Id_",
+    "--token ",
 ];
 
 /// Sixteen times the length is sixteen times the bytes looked at, not 256 times; and no byte is looked at very often.
