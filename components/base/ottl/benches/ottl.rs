@@ -28,42 +28,53 @@ fn payload() -> Payload {
             }
         },
         |scopes| {
-            scopes.scope("bench", "", |_| {}, |spans| {
-                for number in 0..SPANS {
-                    let mixed = number.wrapping_mul(0x9e37_79b9);
-                    let mut trace_id = [0; 16];
-                    trace_id[..4].copy_from_slice(&(number / 8 + 1).to_le_bytes());
-                    let fields = SpanFields {
-                        trace_id,
-                        span_id: u64::from(mixed | 1).to_le_bytes(),
-                        parent_span_id: [7; 8],
-                        flags: 0x101,
-                        name: "GET /api/v2/customers/{id}/orders",
-                        kind: 2,
-                        start_time_unix_nano: 1_793_491_200_000_000_000 + u64::from(number),
-                        end_time_unix_nano: 1_793_491_200_080_000_000 + u64::from(mixed),
-                        ..SpanFields::default()
-                    };
-                    spans.span(&fields, |span| {
-                        let id = mixed % 10_000_000;
-                        span.attributes()
-                            .str("http.request.method", "GET")
-                            .i64("http.response.status_code", 200)
-                            .str("http.route", "/api/v2/customers/{id}/orders")
-                            .str("url.full", &format!("https://shop.example.com/api/v2/customers/{id}/orders?page=3"))
-                            .str("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64) Firefox/143.0")
-                            .str("client.address", &format!("10.{}.{}.{}", mixed >> 24, mixed >> 16 & 255, mixed & 255))
-                            .i64("client.port", i64::from(1024 + mixed % 60_000))
-                            .str("server.address", "shop.example.com")
-                            .str("db.system.name", "postgresql")
-                            .str("db.query.text", &format!("SELECT id, state FROM orders WHERE id = {id} LIMIT 50"))
-                            .str("enduser.id", &format!("u-{}", mixed % 1_000_000))
-                            .i64("thread.id", i64::from(20 + mixed % 200))
-                            .str("thread.name", &format!("http-exec-{}", mixed % 64))
-                            .str("app.tier", "plus");
-                    });
-                }
-            });
+            scopes.scope(
+                "bench",
+                "",
+                |_| {},
+                |spans| {
+                    for number in 0..SPANS {
+                        let mixed = number.wrapping_mul(0x9e37_79b9);
+                        let mut trace_id = [0; 16];
+                        trace_id[..4].copy_from_slice(&(number / 8 + 1).to_le_bytes());
+                        let fields = SpanFields {
+                            trace_id,
+                            span_id: u64::from(mixed | 1).to_le_bytes(),
+                            parent_span_id: [7; 8],
+                            flags: 0x101,
+                            name: "GET /api/v2/customers/{id}/orders",
+                            kind: 2,
+                            start_time_unix_nano: 1_793_491_200_000_000_000 + u64::from(number),
+                            end_time_unix_nano: 1_793_491_200_080_000_000 + u64::from(mixed),
+                            ..SpanFields::default()
+                        };
+                        spans.span(&fields, |span| {
+                            let id = mixed % 10_000_000;
+                            span.attributes()
+                                .str("http.request.method", "GET")
+                                .i64("http.response.status_code", 200)
+                                .str("http.route", "/api/v2/customers/{id}/orders")
+                                .str(
+                                    "url.full",
+                                    &format!("https://shop.example.com/api/v2/customers/{id}/orders?page=3"),
+                                )
+                                .str("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64) Firefox/143.0")
+                                .str(
+                                    "client.address",
+                                    &format!("10.{}.{}.{}", mixed >> 24, mixed >> 16 & 255, mixed & 255),
+                                )
+                                .i64("client.port", i64::from(1024 + mixed % 60_000))
+                                .str("server.address", "shop.example.com")
+                                .str("db.system.name", "postgresql")
+                                .str("db.query.text", &format!("SELECT id, state FROM orders WHERE id = {id} LIMIT 50"))
+                                .str("enduser.id", &format!("u-{}", mixed % 1_000_000))
+                                .i64("thread.id", i64::from(20 + mixed % 200))
+                                .str("thread.name", &format!("http-exec-{}", mixed % 64))
+                                .str("app.tier", "plus");
+                        });
+                    }
+                },
+            );
         },
     );
     builder.finish(None)

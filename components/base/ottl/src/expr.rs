@@ -1,5 +1,6 @@
 //! Compiled expressions.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::error::RunError;
@@ -7,6 +8,9 @@ use crate::function::Convert;
 use crate::path::Path;
 use crate::subject::Subject;
 use crate::value::Value;
+
+/// The most bytes of the buffer for copied text that are kept between records.
+const SCRATCH_BYTES_MAX: usize = 64 << 10;
 
 /// A compiled value expression.
 #[non_exhaustive]
@@ -85,6 +89,42 @@ pub struct Target(pub Box<dyn Access>);
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Target")
+    }
+}
+
+impl Target {
+    /// Sets the path to the value of an expression; nil sets nothing. Text of another path is not given an allocation of
+    /// its own on the way.
+    ///
+    /// # Errors
+    /// [`RunError`] when there is no value, or the path cannot hold it.
+    pub fn set_from(&self, value: &Expr, on: &mut Subject<'_>) -> Result<(), RunError> {
+        let Expr::Path(path) = value else {
+            return match value.eval(on)? {
+                Value::Nil => Ok(()),
+                value => self.0.set(on, value),
+            };
+        };
+        let mut text = std::mem::take(&mut on.scratch);
+        text.clear();
+        let other = path.with(on, |raw| match raw.into_value() {
+            Value::Str(found) => {
+                text.push_str(&found);
+                None
+            }
+            other => Some(other.into_owned()),
+        });
+        let outcome = match other {
+            Ok(None) => self.0.set(on, Value::Str(Cow::Borrowed(&text))),
+            Ok(Some(Value::Nil)) => Ok(()),
+            Ok(Some(other)) => self.0.set(on, other),
+            Err(error) => Err(error),
+        };
+        // What was once long is not kept.
+        if text.capacity() <= SCRATCH_BYTES_MAX {
+            on.scratch = text;
+        }
+        outcome
     }
 }
 

@@ -27,6 +27,10 @@ pub struct Subject<'t> {
     pub child: Option<(At, u32)>,
     /// `cache` of each context, by [`Context`] as a number.
     pub caches: [Map<'static>; Context::COUNT],
+    /// Where text is copied from one path to another.
+    pub(crate) scratch: String,
+    /// How many reads have looked into the unopened item so far.
+    pub(crate) peeks: u8,
     /// Values of the parameters of lambdas that are being run, innermost last.
     pub locals: Vec<Value<'static>>,
 }
@@ -45,15 +49,17 @@ impl<'t> Subject<'t> {
             item: None,
             child: None,
             caches: std::array::from_fn(|_| Map::new()),
+            scratch: String::new(),
+            peeks: 0,
             locals: Vec::new(),
         }
     }
 
-    /// Moves to an item; caches of the record are emptied.
+    /// Moves to an item. See [`Subject::at`], which empties caches too.
     pub fn at_item(&mut self, place: &Place) {
         (self.group, self.scope_group) = (place.group(), place.scope_group());
         (self.metric, self.data) = (place.metric(), place.data());
-        (self.item, self.child) = (Some(place.at()), None);
+        (self.item, self.child, self.peeks) = (Some(place.at()), None, 0);
     }
 
     /// The opened span, data point or log record.

@@ -20,6 +20,12 @@ pub(super) enum Test {
         text: Box<str>,
         expected: bool,
     },
+    /// `path == 200`, `path != 200`
+    IsInt {
+        path: Box<Path>,
+        int: i64,
+        expected: bool,
+    },
     /// `path == nil`, `path != nil`
     IsNil {
         path: Box<Path>,
@@ -54,6 +60,13 @@ impl Test {
                 Ok(false)
             }
             Self::IsText { path, text, expected } => path.with(on, |raw| raw.is_str(text) == *expected),
+            Self::IsInt { path, int, expected } => path.with(on, |raw| {
+                let holds = match raw.as_int() {
+                    Some(found) => found == *int,
+                    None => Compare::Eq.holds(&raw.into_value(), &Value::Int(*int)),
+                };
+                holds == *expected
+            }),
             Self::IsNil { path, expected } => path.with(on, |raw| raw.is_nil() == *expected),
             Self::Compare(left, operator, right) => match (left, right) {
                 (left, Expr::Literal(right)) => left.with(on, |left| operator.holds(left, right)),
@@ -88,6 +101,9 @@ impl Test {
             (Expr::Literal(left), operator, Expr::Literal(right)) => Self::Constant(operator.holds(&left, &right)),
             (Expr::Path(path), Compare::Eq | Compare::Ne, Expr::Literal(Value::Str(text))) => {
                 Self::IsText { path, text: text.into(), expected: operator == Compare::Eq }
+            }
+            (Expr::Path(path), Compare::Eq | Compare::Ne, Expr::Literal(Value::Int(int))) => {
+                Self::IsInt { path, int, expected: operator == Compare::Eq }
             }
             (Expr::Path(path), Compare::Eq | Compare::Ne, Expr::Literal(Value::Nil)) => {
                 Self::IsNil { path, expected: operator == Compare::Eq }

@@ -43,16 +43,41 @@ impl<'a> Raw<'a> {
         }
     }
 
+    /// The int if it is one.
+    #[inline]
+    #[must_use]
+    pub(crate) fn as_int(&self) -> Option<i64> {
+        match self {
+            Self::Wire(value) => match value.bytes() {
+                [0x18, ..] => match any::value(*value) {
+                    Value::Int(int) => Some(int),
+                    _ => None,
+                },
+                _ => None,
+            },
+            Self::Value(Value::Int(int)) => Some(*int),
+            Self::Value(_) => None,
+        }
+    }
+
     /// Whether it is nil.
     #[inline]
     #[must_use]
     pub fn is_nil(&self) -> bool {
         match self {
-            Self::Wire(value) => value.bytes().is_empty() || matches!(any::value(*value), Value::Nil),
+            // Text is most of what there is, and not decoded for this.
+            Self::Wire(value) => match value.bytes() {
+                [] => true,
+                [0x0a, ..] => false,
+                _ => matches!(any::value(*value), Value::Nil),
+            },
             Self::Value(value) => matches!(value, Value::Nil),
         }
     }
 }
+
+/// How many reads look into an item without opening it; whoever reads more is quicker with an opened one.
+const PEEKS_MAX: u8 = 2;
 
 /// Names of span kinds as `kind.string` has them, by number.
 pub(super) const KINDS: [&str; 6] = ["Unspecified", "Internal", "Server", "Client", "Producer", "Consumer"];
@@ -118,6 +143,27 @@ impl Path {
             Root::Field(field) => field,
             other => return other.with(on, keys, read),
         };
+        if let (Owner::Item, Some(at)) = (field.owner, on.item)
+            && on.peeks < PEEKS_MAX
+            && let Some(peek) = on.editor.peek(at)
+        {
+            on.peeks += 1;
+            match (field.form, keys.split_first()) {
+                (Form::Attributes, Some((first, keys))) => {
+                    let value = match peek.attribute(first.as_str()?) {
+                        Some(value) => any::index(value, keys)?,
+                        None => None,
+                    };
+                    return Ok(read(value.map_or(Raw::Value(Value::Nil), Raw::Wire)));
+                }
+                (form, None) if form.is_scalar() && field.sub == 0 => {
+                    let value =
+                        peek.get(u32::from(field.numbers[0])).map_or_else(|| form.zero(), |scalar| form.of(scalar));
+                    return Ok(read(Raw::Value(value)));
+                }
+                _ => {}
+            }
+        }
         let owner = field.owner.find(on)?;
         let editor = &mut *on.editor;
         if field.form == Form::Attributes {
@@ -232,6 +278,20 @@ impl Form {
             (_, Scalar::Str(text)) => Value::Str(Cow::Borrowed(text)),
             (_, Scalar::Bytes(bytes)) => Value::Bytes(Cow::Borrowed(bytes)),
         }
+    }
+
+    /// Whether it is one value of the message itself.
+    fn is_scalar(self) -> bool {
+        !matches!(
+            self,
+            Self::Attributes
+                | Self::Any
+                | Self::AnyText
+                | Self::Message
+                | Self::Messages
+                | Self::Packed
+                | Self::MetricType
+        )
     }
 
     /// What an absent field reads as.

@@ -51,22 +51,7 @@ impl Editor {
         if slot.state & (REMOVED | CHILD) != 0 || wire_type != field.kind.wire_type() {
             return None;
         }
-        let content = self.content(at.node, slot);
-        Some(match field.kind {
-            Kind::Bool => Scalar::Bool(varint(content) != 0),
-            Kind::Int32 | Kind::Enum(_) => Scalar::Int(i64::from(varint(content) as i32)),
-            Kind::Int64 => Scalar::Int(varint(content).cast_signed()),
-            Kind::Sint32 => Scalar::Int(unzigzag(varint(content))),
-            Kind::Uint32 => Scalar::Uint(u64::from(varint(content) as u32)),
-            Kind::Uint64 => Scalar::Uint(varint(content)),
-            Kind::Fixed32 => Scalar::Uint(u64::from(u32::from_le_bytes(*content.first_chunk()?))),
-            Kind::Fixed64 => Scalar::Uint(fixed64(content)),
-            Kind::Sfixed64 => Scalar::Int(fixed64(content).cast_signed()),
-            Kind::Double => Scalar::Double(f64::from_bits(fixed64(content))),
-            Kind::String => Scalar::Str(std::str::from_utf8(content).unwrap_or_default()),
-            Kind::Bytes | Kind::TraceId | Kind::SpanId => Scalar::Bytes(content),
-            Kind::Message(_) | Kind::Item(_) => return None,
-        })
+        scalar_of(field.kind, self.content(at.node, slot))
     }
 
     /// Sets a field that is no message and no list. Setting a field to its zero, where that is the same as leaving it
@@ -354,6 +339,25 @@ impl Editor {
         let child = slot.print;
         (0..self.node(child).count).map(|slot| self.items_below(At { node: child, slot })).sum()
     }
+}
+
+/// The value in the content of a field of that kind; `None` for messages.
+pub(super) fn scalar_of(kind: Kind, content: &[u8]) -> Option<Scalar<'_>> {
+    Some(match kind {
+        Kind::Bool => Scalar::Bool(varint(content) != 0),
+        Kind::Int32 | Kind::Enum(_) => Scalar::Int(i64::from(varint(content) as i32)),
+        Kind::Int64 => Scalar::Int(varint(content).cast_signed()),
+        Kind::Sint32 => Scalar::Int(unzigzag(varint(content))),
+        Kind::Uint32 => Scalar::Uint(u64::from(varint(content) as u32)),
+        Kind::Uint64 => Scalar::Uint(varint(content)),
+        Kind::Fixed32 => Scalar::Uint(u64::from(u32::from_le_bytes(*content.first_chunk()?))),
+        Kind::Fixed64 => Scalar::Uint(fixed64(content)),
+        Kind::Sfixed64 => Scalar::Int(fixed64(content).cast_signed()),
+        Kind::Double => Scalar::Double(f64::from_bits(fixed64(content))),
+        Kind::String => Scalar::Str(std::str::from_utf8(content).unwrap_or_default()),
+        Kind::Bytes | Kind::TraceId | Kind::SpanId => Scalar::Bytes(content),
+        Kind::Message(_) | Kind::Item(_) => return None,
+    })
 }
 
 /// Items in a message, at most five levels down.
