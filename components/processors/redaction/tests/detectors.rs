@@ -218,6 +218,10 @@ fn keys_numbers_and_bytes_are_read() {
     );
     let yaml = "{allow_all_keys: true, detectors: [email], binary_values: remove}";
     assert_eq!(of_span(yaml, vec![pair("a", bytes(b"\xff")), pair("b", bytes(b"ok"))]), "b=b\"ok\"");
+    // Keys inside a value need no permission, but are read.
+    let yaml = "{allowed_keys: [users], detectors: [email]}";
+    let nested = pair("users", map(pairs(&[("jane@x.org", "1"), ("n", "2")])));
+    assert_eq!(of_span(yaml, vec![nested]), "users={<REDACTED_EMAIL>=1 n=2}");
     // A key that the configuration names is no personal data.
     assert_eq!(
         of_span("{allowed_keys: [jane@x.org], detectors: [email]}", pairs(&[("jane@x.org", "1")])),
