@@ -23,6 +23,13 @@ pub(crate) struct Entry {
     pub(crate) service: Box<str>,
 }
 
+impl Entry {
+    /// The same for places and services that are not told apart.
+    pub(crate) fn unspecific(self) -> Self {
+        Self { path: OTHER.into(), service: OTHER.into(), ..self }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Count {
     findings: u64,
@@ -39,11 +46,8 @@ impl Inventory {
     pub(crate) fn add(&self, findings: impl IntoIterator<Item = (Entry, u64)>, now: SystemTime) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (entry, findings) in findings {
-            let entry = if entries.len() < ENTRIES_MAX || entries.contains_key(&entry) {
-                entry
-            } else {
-                Entry { path: OTHER.into(), service: OTHER.into(), ..entry }
-            };
+            let entry =
+                if entries.len() < ENTRIES_MAX || entries.contains_key(&entry) { entry } else { entry.unspecific() };
             let count = entries.entry(entry).or_insert(Count { findings: 0, first: now, last: now });
             count.findings += findings;
             count.last = now;

@@ -2,6 +2,7 @@
 
 use component::telemetry::Metric;
 use component::{Counter, Level, Telemetry};
+use detectors::Kinds;
 use pdata::Signal;
 
 use crate::rules::Rule;
@@ -34,9 +35,13 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(telemetry: &Telemetry, signal: Signal) -> Self {
+    /// Creates the series; none for detectors that are off.
+    pub(crate) fn new(telemetry: &Telemetry, signal: Signal, kinds: Kinds) -> Self {
         let signal = signal.as_str();
-        let of = |rule: Rule| telemetry.counter(FINDINGS, &[("detector", rule.name()), ("otel.signal", signal)]);
+        let of = |rule: Rule| match rule {
+            Rule::Detector(kind) if !kinds.contains(kind) => Counter::default(),
+            rule => telemetry.counter(FINDINGS, &[("detector", rule.name()), ("otel.signal", signal)]),
+        };
         Self {
             findings: Rule::all().map(of).collect(),
             refused: telemetry.counter(REFUSED, &[("otel.signal", signal)]),

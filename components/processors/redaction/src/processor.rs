@@ -36,12 +36,14 @@ impl Redaction {
     pub(crate) fn new(settings: &Settings, config: &RedactionConfig, signal: Signal) -> Result<Self, String> {
         let key = format!("processor/{}", settings.id);
         let inventory = settings.shared.get_or_create(&key, || Ok::<_, String>(Arc::new(Inventory::default())))?;
+        let rules = Rules::new(config)?;
+        let metrics = Metrics::new(&settings.telemetry, signal, rules.kinds);
         Ok(Self {
             id: settings.id.to_string(),
-            rules: Rules::new(config)?,
+            rules,
             states: Mutex::default(),
             inventory,
-            metrics: Metrics::new(&settings.telemetry, signal),
+            metrics,
             page: Mutex::default(),
         })
     }

@@ -133,6 +133,8 @@ pub(crate) struct Rules {
     pub(crate) summary: Summary,
     pub(crate) sanitizers: Sanitizers,
     pub(crate) scanner: Option<Scanner>,
+    /// What it finds.
+    pub(crate) kinds: Kinds,
     pub(crate) treatments: Vec<Treatment>,
     pub(crate) default_action: Action,
     pub(crate) keys: Keys,
@@ -168,7 +170,7 @@ impl Rules {
         let mut allowed_keys = set(&config.allowed_keys);
         allowed_keys.extend(SUMMARY_KEYS.iter().map(|key| key.as_bytes().into()));
         let ignored = config.ignored_key_patterns.iter().map(String::as_str).chain(config.tiers.none.keys());
-        let (scanner, treatments) = detectors_of(config)?;
+        let (scanner, kinds, treatments) = detectors_of(config)?;
         Ok(Self {
             allow_all_keys: config.allow_all_keys,
             allowed_keys,
@@ -184,6 +186,7 @@ impl Rules {
             summary: config.summary,
             sanitizers: Sanitizers::new(&config.url_sanitizer, &config.db_sanitizer),
             scanner,
+            kinds,
             treatments,
             default_action: if config.action == Action::Partial { Action::Mask } else { config.action },
             keys: Keys::new(&config.hmac),
@@ -223,7 +226,7 @@ impl Rules {
 }
 
 /// The scanner and what is done with what it finds, by kind.
-fn detectors_of(config: &RedactionConfig) -> Result<(Option<Scanner>, Vec<Treatment>), String> {
+fn detectors_of(config: &RedactionConfig) -> Result<(Option<Scanner>, Kinds, Vec<Treatment>), String> {
     let default = |kind: Kind| Treatment {
         deed: Deed::Do(config.action),
         label: kind.label().as_bytes().into(),
@@ -263,10 +266,10 @@ fn detectors_of(config: &RedactionConfig) -> Result<(Option<Scanner>, Vec<Treatm
         }
     }
     if options.kinds.is_empty() {
-        return Ok((None, treatments));
+        return Ok((None, options.kinds, treatments));
     }
     let scanner = Scanner::new(&options).map_err(|error| error.to_string())?;
-    Ok((Some(scanner), treatments))
+    Ok((Some(scanner), options.kinds, treatments))
 }
 
 #[cfg(test)]

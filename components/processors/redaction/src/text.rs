@@ -11,7 +11,7 @@ use crate::cache::Cache;
 use crate::config::{Action, Summary};
 use crate::escapes::{ROUNDS, Unescaped};
 use crate::finding::Renderer;
-use crate::inventory::Entry;
+use crate::inventory::{ENTRIES_MAX, Entry};
 use crate::path::Path;
 use crate::pattern;
 use crate::rules::{Deed, Rule, Rules};
@@ -94,8 +94,12 @@ impl<'r> Reader<'r> {
     pub(crate) fn note_many(&mut self, rule: Rule, path: &Path<'_>, count: u64) {
         self.noted += count;
         if !self.quiet && count > 0 {
-            let entry = Entry { rule, path: path.text().into(), service: self.service.clone() };
-            *self.state.tally.entry(entry).or_default() += count;
+            let tally = &mut self.state.tally;
+            let mut entry = Entry { rule, path: path.text().into(), service: self.service.clone() };
+            if tally.len() >= ENTRIES_MAX && !tally.contains_key(&entry) {
+                entry = entry.unspecific();
+            }
+            *tally.entry(entry).or_default() += count;
         }
     }
 

@@ -127,6 +127,28 @@ fn what_is_wrong_is_told_where_it_is() {
 }
 
 #[test]
+fn examples_of_the_readme_and_of_the_collector_are_taken() {
+    let readme = include_str!("../README.md").replace("${env:REDACTION_K3}", "0123456789abcdef0123456789abcdef");
+    let blocks: Vec<&str> = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(blocks.len(), 2);
+    for block in blocks {
+        let (_, settings) = block.split_once("  redaction:\n").unwrap();
+        config::decode_str::<RedactionConfig>(settings).unwrap();
+    }
+    let collectors = r#"
+allow_all_keys: false
+allowed_keys: [description, group, id, name]
+ignored_keys: [safe_attribute]
+blocked_key_patterns: [".*(token|api_key).*"]
+blocked_values: ["4[0-9]{12}(?:[0-9]{3})?", "(5[1-5][0-9]{14})"]
+allowed_values: [".+@mycompany.com"]
+hash_function: md5
+summary: debug
+"#;
+    assert!(config::decode_str::<RedactionConfig>(collectors).unwrap().1.is_empty());
+}
+
+#[test]
 fn the_readme_has_the_current_options() {
     testkit::readme::options_are_current(env!("CARGO_MANIFEST_DIR"), &processor_redaction::factory()).unwrap();
 }
