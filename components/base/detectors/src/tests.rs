@@ -18,6 +18,14 @@ const PIECES: &[&str] = &[
     "3782 822463 10005",
     "378282246310005",
     "6759649826438453",
+    "621234 5678901234569",
+    "621234",
+    "token%3Dabc",
+    "%74oken=abc",
+    "eyJhbGciOiJub25lIn0.e30",
+    ".eyJhbGciOiJub25lIn0.e30.x.y.z.w",
+    "BEARER ",
+    "bearer+",
     "4000000000000000006",
     "card",
     "536-22-1234",
@@ -206,7 +214,7 @@ impl Both {
 fn the_pass_finds_what_the_reference_finds() {
     let each: Vec<Both> = Kind::ALL.into_iter().map(|kind| Both::new(Kinds::NONE.with(kind), false)).collect();
     let all = [Both::new(Kinds::ALL, false), Both::new(Kinds::ALL, true)];
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(400);
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1500);
     let mut runner = proptest::test_runner::TestRunner::new_with_rng(
         proptest::test_runner::Config { failure_persistence: None, cases, ..Default::default() },
         proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
