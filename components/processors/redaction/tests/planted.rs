@@ -34,6 +34,48 @@ fn no_surface_lets_a_plant_through() {
 }
 
 #[test]
+fn no_action_and_no_summary_lets_a_plant_through() {
+    let key = "hmac: {keys: [{id: k1, key: 0123456789abcdef0123456789abcdef}]}";
+    for settings in [
+        "allow_all_keys: true, action: partial, summary: debug",
+        "allow_all_keys: true, action: drop, summary: debug",
+        &format!("allow_all_keys: true, action: hmac, {key}, summary: debug"),
+        // Names of what was removed are told, too.
+        "allowed_keys: [a], summary: debug",
+        "allow_all_keys: true, blocked_key_patterns: [.], summary: debug",
+        "allow_all_keys: true, redact_all_types: true, binary_values: remove, summary: info",
+    ] {
+        let yaml = format!("{{{settings}, detectors: all}}");
+        for signal in Signal::ALL {
+            let rig = Rig::new(&yaml, signal);
+            for (number, (text, secret)) in PLANTS.into_iter().enumerate() {
+                let body = request(signal, Full { plant: text, depth: 2, member: number });
+                let (out, _) = rig.pass(signal, &body);
+                assert_eq!(leak(&out, secret), None, "{signal}, {settings}: {text}");
+                assert!(!out.is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn forbidden_plants_do_not_come_out_and_are_accounted_for() {
+    let kinds: Vec<&str> = detectors::Kind::ALL.iter().map(|kind| kind.name()).collect();
+    let yaml = format!("{{allow_all_keys: true, tiers: {{forbidden: [{}]}}}}", kinds.join(", "));
+    for signal in Signal::ALL {
+        let rig = Rig::new(&yaml, signal);
+        for (number, (text, secret)) in PLANTS.into_iter().enumerate() {
+            let body = request(signal, Full { plant: text, depth: 1, member: number });
+            let (out, accepted) = rig.pass(signal, &body);
+            assert!(accepted.rejected_items > 0, "{signal}: {text}");
+            assert_eq!(leak(&out, secret), None, "{signal}: {text}");
+            let message = accepted.message.unwrap_or_default();
+            assert_eq!(leak(message.as_bytes(), secret), None, "{message}");
+        }
+    }
+}
+
+#[test]
 fn plants_are_leaks_where_nothing_looks() {
     // The search finds what it is meant to find.
     for (text, secret) in PLANTS {
