@@ -68,13 +68,14 @@ impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.message)?;
         let start = self.text.floor_char_boundary(self.span.start);
-        let line_start = self.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
-        let line_end = self.text[start..].find('\n').map_or(self.text.len(), |newline| start + newline);
+        let line_start = cut(&self.text, 0, start).rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end =
+            cut(&self.text, start, self.text.len()).find('\n').map_or(self.text.len(), |newline| start + newline);
         let end = self.text.ceil_char_boundary(self.span.end.clamp(start, line_end));
-        let line = &self.text[line_start..line_end];
+        let line = cut(&self.text, line_start, line_end);
         let shown: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let before = self.text[line_start..start].chars().count();
-        let marked = self.text[start..end].chars().count().max(1);
+        let before = cut(&self.text, line_start, start).chars().count();
+        let marked = cut(&self.text, start, end).chars().count().max(1);
         if !self.text.is_empty() {
             write!(f, "\n  {shown}\n  {:before$}{}", "", "^".repeat(marked))?;
         }
@@ -83,6 +84,11 @@ impl fmt::Display for ParseError {
             None => Ok(()),
         }
     }
+}
+
+/// A part of a text between boundaries of characters.
+fn cut(text: &str, start: usize, end: usize) -> &str {
+    text.get(start..end).unwrap_or_default()
 }
 
 /// The name that differs from what was written in the fewest letters, if those are few.

@@ -1,5 +1,7 @@
 //! Comparison, arithmetic, evaluation, errors, inference, visiting.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::let_underscore_must_use, reason = "tests, and what they share")]
+
 mod support;
 
 use ottl::function::ParamKind;

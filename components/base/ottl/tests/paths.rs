@@ -1,5 +1,7 @@
 //! Every path: read, set, nil, and refused.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::let_underscore_must_use, reason = "tests, and what they share")]
+
 mod support;
 
 use ottl::Context::{DataPoint, Exemplar, Log, Metric, Resource, Scope, Span, SpanEvent};

@@ -232,10 +232,7 @@ impl<'p> Resolver<'p> {
     pub(super) fn lambda(&mut self, params: &[(String, Span)], body: &Node) -> Result<(usize, Expr), ParseError> {
         let base = self.locals.len();
         self.locals.extend(params.iter().map(|(name, _)| name.clone()));
-        let body = match self.expr(body) {
-            Ok(body) => Ok(body),
-            Err(error) => Err(error),
-        };
+        let body = self.expr(body);
         self.locals.truncate(base);
         body.map(|body| (base, body))
     }

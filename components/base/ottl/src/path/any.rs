@@ -1,7 +1,6 @@
 //! Values of attributes and bodies: seen as OTTL's values, and indexed.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use pdata::edit::{self, Attributes, ValueRef};
 
@@ -136,7 +135,7 @@ pub(super) fn padding(index: i64) -> Result<usize, RunError> {
             "index {index} of a list that does not exist yet is not within 0 to {most}"
         )));
     }
-    usize::try_from(index).map_err(|_| "an index is out of range".into())
+    usize::try_from(index).map_err(|_out_of_range| "an index is out of range".into())
 }
 
 pub(super) fn not_indexable(value: &Value<'_>) -> RunError {
@@ -145,9 +144,6 @@ pub(super) fn not_indexable(value: &Value<'_>) -> RunError {
 
 /// Hex digits in lower case.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

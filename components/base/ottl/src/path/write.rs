@@ -154,7 +154,8 @@ impl Field {
                     (Form::Bool, Value::Bool(truth)) => Scalar::Bool(*truth),
                     (Form::Float, Value::Float(float)) => Scalar::Double(*float),
                     (Form::Time, Value::Time(time)) => Scalar::Uint(
-                        u64::try_from(time.unix_nanos).map_err(|_| "a time outside of the years 1970 to 2554")?,
+                        u64::try_from(time.unix_nanos)
+                            .map_err(|_out_of_range| "a time outside of the years 1970 to 2554")?,
                     ),
                     (Form::TraceId, Value::TraceId(id)) => Scalar::Bytes(id),
                     (Form::TraceId, Value::Bytes(id)) if id.len() == 16 => Scalar::Bytes(id),

@@ -15,10 +15,10 @@ pub fn translate(pattern: &str) -> Result<String, &'static str> {
     let mut out = String::with_capacity(pattern.len() + 16);
     let mut rest = pattern;
     while let Some(c) = rest.chars().next() {
-        let after = &rest[c.len_utf8()..];
+        let after = cut(rest, c.len_utf8());
         match c {
             '\\' if after.starts_with('Q') => {
-                let quoted = &after[1..];
+                let quoted = cut(after, 1);
                 let (text, behind) = quoted.split_once(r"\E").unwrap_or((quoted, ""));
                 out.push_str(&regex::escape(text));
                 rest = behind;
@@ -52,7 +52,11 @@ pub fn translate(pattern: &str) -> Result<String, &'static str> {
 /// What is left of `text` after `chars` were taken from it.
 fn tail<'a>(text: &'a str, chars: Peekable<Chars<'a>>) -> &'a str {
     let left: usize = chars.map(char::len_utf8).sum();
-    &text[text.len() - left..]
+    cut(text, text.len() - left)
+}
+
+fn cut(text: &str, start: usize) -> &str {
+    text.get(start..).unwrap_or_default()
 }
 
 /// Whether what follows an opening brace makes it a repetition: `2}`, `2,}`, `2,3}`.
@@ -213,7 +217,9 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_text_is_translated_or_refused(text in ".{0,40}") {
-            let _ = translate(&text).map(|_| compile(&text));
+            if translate(&text).is_ok() {
+                drop(compile(&text));
+            }
         }
     }
 }

@@ -51,7 +51,7 @@ impl Token {
 pub(super) fn tokens(text: &str) -> Result<Vec<(Token, Span)>, ParseError> {
     let mut tokens = Vec::new();
     let mut at = 0;
-    while let Some(c) = text[at..].chars().next() {
+    while let Some(c) = cut(text, at, text.len()).chars().next() {
         if c.is_whitespace() {
             at += c.len_utf8();
             continue;
@@ -65,7 +65,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token, Span)>, ParseError> {
 }
 
 fn token(text: &str, at: usize, c: char) -> Result<(Token, usize), ParseError> {
-    let rest = &text[at..];
+    let rest = cut(text, at, text.len());
     let next_is_digit = rest.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
     if c.is_ascii_digit() || (c == '.' && next_is_digit) {
         return number(rest, at);
@@ -75,7 +75,7 @@ fn token(text: &str, at: usize, c: char) -> Result<(Token, usize), ParseError> {
     }
     if c.is_ascii_alphabetic() {
         let len = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
-        let token = match &rest[..len] {
+        let token = match cut(rest, 0, len) {
             "nil" => Token::Nil,
             "not" => Token::Not,
             "or" => Token::Or,
@@ -128,6 +128,11 @@ fn token(text: &str, at: usize, c: char) -> Result<(Token, usize), ParseError> {
     Ok((token, 1))
 }
 
+/// A part of a text between boundaries of characters.
+fn cut(text: &str, start: usize, end: usize) -> &str {
+    text.get(start..end).unwrap_or_default()
+}
+
 fn number(rest: &str, at: usize) -> Result<(Token, usize), ParseError> {
     let bytes = rest.as_bytes();
     let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -152,15 +157,15 @@ fn number(rest: &str, at: usize) -> Result<(Token, usize), ParseError> {
                 len += 1 + sign + exponent;
             }
         }
-        return match rest[..len].parse::<f64>() {
+        return match cut(rest, 0, len).parse::<f64>() {
             Ok(float) if float.is_finite() => Ok((Token::Float(float), len)),
-            _ => Err(ParseError::at(at..at + len, format!("`{}` is too large for a float", &rest[..len]))),
+            _ => Err(ParseError::at(at..at + len, format!("`{}` is too large for a float", cut(rest, 0, len)))),
         };
     }
-    match rest[..len].parse::<u64>() {
+    match cut(rest, 0, len).parse::<u64>() {
         Ok(int) if int == 1 << 63 => Ok((Token::IntMin, len)),
         Ok(int) if int < 1 << 63 => Ok((Token::Int(int.cast_signed()), len)),
-        _ => Err(ParseError::at(at..at + len, format!("`{}` is too large for an int", &rest[..len]))),
+        _ => Err(ParseError::at(at..at + len, format!("`{}` is too large for an int", cut(rest, 0, len)))),
     }
 }
 
@@ -237,7 +242,7 @@ fn string(rest: &str, at: usize) -> Result<(Token, usize), ParseError> {
 }
 
 fn bad_escape(rest: &str, at: usize, start: usize) -> ParseError {
-    let shown: String = rest[start..].chars().take(2).collect();
+    let shown: String = cut(rest, start, rest.len()).chars().take(2).collect();
     ParseError::at(at + start..at + start + shown.len(), format!("`{shown}` is no escape sequence"))
         .help(format!("for a backslash write two: `\\{shown}`"))
 }

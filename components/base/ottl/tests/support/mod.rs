@@ -5,7 +5,7 @@
     unreachable_pub,
     clippy::unwrap_used,
     clippy::panic,
-    clippy::missing_panics_doc,
+    clippy::let_underscore_must_use,
     reason = "each test program uses a part"
 )]
 
@@ -100,8 +100,7 @@ pub fn metrics() -> Payload {
                 "",
                 |_| {},
                 |metrics| {
-                    let named =
-                        |name| MetricFields { name, description: "about it", unit: "s", ..MetricFields::default() };
+                    let named = |name| MetricFields { name, description: "about it", unit: "s" };
                     let (start, time) = (1_000, 2_000);
                     let exemplar = |point: &mut pdata::build::PointWriter<'_>| {
                         point.attributes().str("host", "a");
@@ -285,4 +284,29 @@ pub fn failure(context: Context, number: usize, statement: &str) -> String {
     assert_eq!(wrong.len(), 1, "{statement} should fail");
     let error = wrong.remove(0);
     error.strip_prefix(statement).and_then(|error| error.strip_prefix(": ")).unwrap().to_owned()
+}
+
+/// Compiles a text in every way, and runs what compiles on every record of its context. The telemetry stays valid.
+pub fn try_text(context: Context, text: &str) {
+    let parser = Parser::new(&[]);
+    for mode in [Mode::Plain(context), Mode::Prefixed(context)] {
+        let mut editor = Editor::new(payload(context)).unwrap();
+        let signal = editor.signal();
+        let statement = parser.statement(text, mode);
+        let (condition, value) = (parser.condition(text, mode), parser.value(text, mode));
+        let visited: Result<(), ()> = visit(&mut editor, &sender(), context, |on| {
+            // Errors of a record are as good as success here.
+            let _ = statement.as_ref().map(|statement| statement.run(on));
+            let _ = condition.as_ref().map(|condition| condition.holds(on));
+            let _ = value.as_ref().map(|value| value.eval(on).map(ottl::Value::into_owned));
+            Ok(())
+        });
+        visited.unwrap();
+        for segment in editor.seal().segments() {
+            assert_eq!(pdata::validate::check(signal, segment.bytes()).map(|_| ()), Ok(()), "{text}");
+        }
+        for error in [statement.err(), condition.err(), value.err()].into_iter().flatten() {
+            assert!(error.span.start <= error.span.end && error.span.end <= text.len(), "{text}: {error}");
+        }
+    }
 }

@@ -92,3 +92,112 @@ impl<'e> Peek<'e> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Signal;
+    use crate::build::{HistogramFields, MetricFields, PayloadBuilder, SpanFields, Temporality};
+    use crate::edit::{EditError, Value, Walk};
+    use crate::validate::check;
+
+    #[test]
+    fn a_peek_sees_what_is_there_and_nothing_that_was_opened() {
+        let mut builder = PayloadBuilder::traces();
+        let long = "k".repeat(200);
+        builder.resource(
+            "",
+            |_| {},
+            |scopes| {
+                scopes.scope(
+                    "",
+                    "",
+                    |_| {},
+                    |spans| {
+                        let fields = SpanFields {
+                            name: "n",
+                            kind: 3,
+                            flags: 257,
+                            end_time_unix_nano: 9,
+                            ..SpanFields::default()
+                        };
+                        spans.span(&fields, |span| {
+                            span.attributes().str("a", "1").str(&long, "2").i64("b", 3).str("a", "4");
+                        });
+                    },
+                );
+            },
+        );
+        let mut editor = Editor::new(builder.finish(None)).unwrap();
+        let at = Walk::items(&editor).next(&mut editor).unwrap().at();
+        let peek = editor.peek(at).unwrap();
+        assert_eq!(peek.table().name, "Span");
+        for (key, expected) in [
+            ("a", Some(Value::Str("1"))),
+            (long.as_str(), Some(Value::Str("2"))),
+            ("b", Some(Value::Int(3))),
+            ("none", None),
+        ] {
+            assert_eq!(peek.attribute(key).map(ValueRef::get), expected, "{key}");
+        }
+        for (number, expected) in [
+            (5, Some(Scalar::Str("n"))),
+            (6, Some(Scalar::Int(3))),
+            (8, Some(Scalar::Uint(9))),
+            (16, Some(Scalar::Uint(257))),
+            (7, None),
+            (9, None),
+            (99, None),
+        ] {
+            assert_eq!(peek.get(number), expected, "{number}");
+        }
+        editor.open(at).unwrap();
+        assert!(editor.peek(at).is_none());
+        assert!(editor.remove(at));
+        assert!(editor.peek(at).is_none());
+    }
+
+    #[test]
+    fn lists_of_numbers_are_replaced() {
+        let mut builder = PayloadBuilder::metrics();
+        builder.resource(
+            "",
+            |_| {},
+            |scopes| {
+                scopes.scope(
+                    "",
+                    "",
+                    |_| {},
+                    |metrics| {
+                        metrics.histogram(&MetricFields::default(), Temporality::Delta, |points| {
+                            let fields = HistogramFields {
+                                bucket_counts: &[1, 2],
+                                explicit_bounds: &[0.5],
+                                ..HistogramFields::default()
+                            };
+                            points.point(&fields, |_| {});
+                        });
+                    },
+                );
+            },
+        );
+        let mut editor = Editor::new(builder.finish(None)).unwrap();
+        let at = Walk::items(&editor).next(&mut editor).unwrap().at();
+        let point = editor.open(at).unwrap();
+        editor.set_packed(point, 6, [Scalar::Uint(300), Scalar::Uint(0)]).unwrap();
+        assert_eq!(editor.set_packed(point, 6, [Scalar::Uint(7), Scalar::Int(-1)]), Err(EditError::Range));
+        assert_eq!(editor.set_packed(point, 7, [Scalar::Str("x")]), Err(EditError::Field));
+        assert_eq!(editor.set_packed(point, 4, [Scalar::Uint(1)]), Err(EditError::Field), "no list");
+        assert_eq!(editor.set_packed(point, 9, []), Err(EditError::Field), "a list of messages");
+        editor.set_packed(point, 7, []).unwrap();
+        let sealed = editor.seal();
+        assert_eq!(check(Signal::Metrics, &sealed.to_bytes()), Ok(1));
+        sealed.for_each_item(|item| {
+            let crate::view::ItemView::DataPoint(_, crate::view::DataPointView::Histogram(point)) = item.view else {
+                panic!("it is a histogram's point")
+            };
+            assert_eq!(point.bucket_counts().collect::<Vec<_>>(), [300, 0]);
+            assert_eq!(point.explicit_bounds().count(), 0);
+        });
+    }
+}
