@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::payload::Segment;
 use crate::schema::Message;
-use crate::wire::{FIXED64, Fields, LEN, read_field};
+use crate::wire::{FIXED64, Fields, LEN, VARINT, read_field};
 
 /// A message that has been opened for reading and writing. Belongs to one [`Editor`](super::Editor).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -188,6 +188,8 @@ pub(super) fn index(table: &'static Message, buffer: &[u8], start: u32, end: u32
             (2, 2 + usize::from(len))
         } else if tag & 0x87 == FIXED64 && message.len() - at >= 9 {
             (1, 9)
+        } else if tag & 0x87 == VARINT && matches!(message.get(at + 1), Some(0..=0x7f)) {
+            (1, 2)
         } else {
             match read_field(message, at) {
                 Ok(field) => {
