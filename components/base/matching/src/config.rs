@@ -103,7 +103,7 @@ pub struct MetricMatchProperties {
     pub regexp: Option<RegexpConfig>,
     /// The metric's name.
     pub metric_names: Vec<String>,
-    /// With `expr`: conditions, of which one must hold for one data point..
+    /// With `expr`: conditions, of which one must hold for one data point.
     pub expressions: Vec<String>,
     /// Attributes of the resource; all must match.
     pub resource_attributes: Vec<AttributeMatch>,
