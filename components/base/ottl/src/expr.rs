@@ -99,11 +99,16 @@ impl Target {
     /// # Errors
     /// [`RunError`] when there is no value, or the path cannot hold it.
     pub fn set_from(&self, value: &Expr, on: &mut Subject<'_>) -> Result<(), RunError> {
-        let Expr::Path(path) = value else {
-            return match value.eval(on)? {
-                Value::Nil => Ok(()),
-                value => self.0.set(on, value),
-            };
+        let path = match value {
+            Expr::Path(path) => path,
+            Expr::Literal(Value::Nil) => return Ok(()),
+            Expr::Literal(value) => return self.0.set(on, value.by_ref()),
+            Expr::Computed(convert) => {
+                return match convert.convert(on)? {
+                    Value::Nil => Ok(()),
+                    value => self.0.set(on, value),
+                };
+            }
         };
         let mut text = std::mem::take(&mut on.scratch);
         text.clear();

@@ -66,6 +66,7 @@ impl<'t> Subject<'t> {
     ///
     /// # Errors
     /// [`RunError`] where there is none: in contexts above items.
+    #[inline]
     pub fn item(&mut self) -> Result<Msg, RunError> {
         self.item.and_then(|at| self.editor.open(at)).ok_or_else(|| "there is no record here".into())
     }

@@ -12,6 +12,24 @@ use super::Key;
 /// The value; its text and bytes stay where they are.
 #[inline]
 pub(super) fn value(value: ValueRef<'_>) -> Value<'_> {
+    // As nearly all are written: one field, text or an int.
+    match value.bytes() {
+        [] => return Value::Nil,
+        [0x0a, ..] => {
+            if let Some(Ok(text)) = value.str_bytes().map(std::str::from_utf8) {
+                return Value::Str(Cow::Borrowed(text));
+            }
+        }
+        [0x18, int @ ..] => {
+            let mut len = 0;
+            if let Some(found) = pdata::wire::read_varint(int, &mut len)
+                && len == int.len()
+            {
+                return Value::Int(found.cast_signed());
+            }
+        }
+        _ => {}
+    }
     match value.get() {
         edit::Value::Empty | edit::Value::Encoded(_) => Value::Nil,
         edit::Value::Str(text) => Value::Str(Cow::Borrowed(text)),

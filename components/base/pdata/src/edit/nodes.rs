@@ -155,6 +155,7 @@ impl Editor {
     }
 
     /// The type of an opened message.
+    #[inline]
     #[must_use]
     pub fn table(&self, message: Msg) -> &'static Message {
         self.node(message.0).table
@@ -178,11 +179,16 @@ impl Editor {
 
     /// Opens a message for reading and writing; again gives the same one. `None` if the field is no message, or was
     /// removed.
+    #[inline]
     pub fn open(&mut self, at: At) -> Option<Msg> {
         let slot = *self.slot(at);
         if slot.state & (CHILD | REMOVED) != 0 {
             return (slot.state & REMOVED == 0).then_some(Msg(slot.print));
         }
+        self.open_first(at, slot)
+    }
+
+    fn open_first(&mut self, at: At, slot: Slot) -> Option<Msg> {
         let parent = *self.node(at.node);
         let table = parent.table.field(u32::from(slot.number))?.kind.message()?;
         let source = self.source_of(at.node, &slot);
@@ -215,6 +221,7 @@ impl Editor {
 
     /// Opens the only submessage of that number: a resource, a scope, a status, a log's body, a value's list. `None` if
     /// it is absent.
+    #[inline]
     pub fn sub(&mut self, message: Msg, number: u32) -> Option<Msg> {
         let at = self.first(message, number)?;
         self.open(at)
@@ -283,6 +290,7 @@ impl Editor {
     }
 
     /// The first occurrence of a field.
+    #[inline]
     #[must_use]
     pub fn first(&self, message: Msg, number: u32) -> Option<At> {
         self.occurrence_from(message.0, number as u8, 0)
