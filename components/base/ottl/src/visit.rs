@@ -130,7 +130,6 @@ fn children<E>(
 impl Subject<'_> {
     /// Moves to where a walk of that level is. Caches of what is new there are emptied.
     pub fn at(&mut self, place: &Place, level: Level) {
-        let before = (self.group, self.scope_group, self.metric);
         match level {
             Level::Items => self.at_item(place),
             Level::Metrics => {
@@ -146,13 +145,15 @@ impl Subject<'_> {
                 (self.group, self.item, self.child) = (self.editor.open(place.at()), None, None);
             }
         }
-        if before.0 != self.group {
+        // Handles do not tell what is new: those of records that were left are given to others.
+        let outermost = place.entered().unwrap_or(level);
+        if outermost == Level::Groups {
             self.clear_cache(Context::Resource);
         }
-        if before.1 != self.scope_group {
+        if matches!(outermost, Level::Groups | Level::Scopes) {
             self.clear_cache(Context::Scope);
         }
-        if before.2 != self.metric {
+        if outermost != Level::Items {
             self.clear_cache(Context::Metric);
         }
         for context in [Context::Span, Context::SpanEvent, Context::DataPoint, Context::Exemplar, Context::Log] {

@@ -483,6 +483,33 @@ fn caches_live_as_long_as_their_record() {
 }
 
 #[test]
+fn a_cache_belongs_to_one_record() {
+    let parser = Parser::new(&[]);
+    for (context, telemetry, groups) in [
+        (Context::Resource, support::traces(), 2),
+        (Context::Scope, support::logs(), 2),
+        (Context::Metric, support::metrics(), 1),
+        (Context::Span, support::traces(), 1),
+        (Context::DataPoint, support::metrics(), 1),
+        (Context::Log, support::logs(), 1),
+    ] {
+        let set = parser.statement(r#"set(cache["a"], 1)"#, Mode::Plain(context)).unwrap();
+        let is_set = parser.condition(r#"cache["a"] != nil"#, Mode::Plain(context)).unwrap();
+        let mut payload = telemetry.clone();
+        (1..groups).for_each(|_| payload.append(telemetry.clone()));
+        let mut editor = Editor::new(payload).unwrap();
+        let mut met = 0;
+        let visited: Result<(), RunError> = ottl::visit(&mut editor, &support::sender(), context, |on| {
+            met += 1;
+            assert!(!is_set.holds(on)?, "{} {met}", context.as_str());
+            set.run(on).map(drop)
+        });
+        visited.unwrap();
+        assert!(met > 1, "{}", context.as_str());
+    }
+}
+
+#[test]
 fn every_record_of_a_context_is_visited() {
     for (context, expected) in [
         (Context::Resource, 1),
