@@ -344,7 +344,8 @@ impl Reader<'_> {
                 Ok(Outcome::Replace(value::string(&text)))
             }
             KeyFate::Blocked => {
-                let text = if self.rules.all_types { value::text_of(value) } else { value::str_of(value) };
+                let all = self.rules.all_types && mode != Mode::Body;
+                let text = if all { value::text_of(value) } else { value::str_of(value) };
                 if mode != Mode::Body && self.rules.allowed_values.iter().any(|pattern| pattern.is_match(&text)) {
                     self.tell_allowed(mode, path);
                     return Ok(Outcome::Keep);
@@ -391,6 +392,8 @@ impl Reader<'_> {
         }
         match mode {
             Mode::Attributes => self.lists.allowed.push(path.last()),
+            // Of a body that is allowed as a whole nothing is told, as in the Collector.
+            Mode::Body if path.in_body().is_empty() => {}
             Mode::Body => self.body.allowed.push(in_body(path)),
             Mode::Further | Mode::Nested => {}
         }

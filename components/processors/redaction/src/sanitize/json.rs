@@ -1,4 +1,4 @@
-//! JSON queries with `"?"` in place of every value; keys and structure stay, layout goes.
+//! JSON queries, one or several after another, with `"?"` in place of every value; keys and structure stay, layout goes.
 //!
 //! From where a text stops being JSON it is cut off, with `...` at its end.
 
@@ -8,15 +8,17 @@ pub(super) fn obfuscate(text: &[u8]) -> Vec<u8> {
     if text.is_empty() {
         return Vec::new();
     }
-    walk.spaces();
-    let complete = walk.value(0).is_some() && {
+    loop {
         walk.spaces();
-        walk.at == text.len()
-    };
-    if !complete {
-        walk.out.extend_from_slice(b"...");
+        if walk.value(0).is_none() {
+            walk.out.extend_from_slice(b"...");
+            return walk.out;
+        }
+        walk.spaces();
+        if walk.at == text.len() {
+            return walk.out;
+        }
     }
-    walk.out
 }
 
 /// How deep values may nest.
@@ -135,6 +137,7 @@ mod tests {
             (r#"{"a": [1, true, {"b": null}], "c": {} }"#, r#"{"a":["?","?",{"b":"?"}],"c":{}}"#),
             (r#"{"a": "jane"#, r#"{"a":"?"..."#),
             (r#"{"a": 1} jane"#, r#"{"a":"?"}..."#),
+            (r#"{"a": 1} {"b": 2}"#, r#"{"a":"?"}{"b":"?"}"#),
             ("jane", "..."),
             ("not json", "\"?\"..."),
             ("12", "\"?\""),

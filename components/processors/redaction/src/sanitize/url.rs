@@ -34,8 +34,13 @@ fn is_fixed(segment: &[u8]) -> bool {
 
 /// Consonants in a row that no word has.
 const CONSONANTS_MAX: usize = 5;
+/// Letters without a vowel that may be an abbreviation.
+const ABBREVIATION_MAX: usize = 4;
+/// Changes from small letters to capitals that may be camel case, and letters that each of more has to have.
+const HUMPS_MAX: usize = 2;
+const HUMP_LETTERS_MIN: usize = 4;
 
-/// Whether letters could be a word: there are vowels, in a way that can be spoken.
+/// Whether letters could be a word: there are vowels, in a way that can be spoken, and no capitals all over.
 fn is_word(letters: &[u8]) -> bool {
     let (mut run, mut longest) = (0, 0);
     for letter in letters {
@@ -43,7 +48,11 @@ fn is_word(letters: &[u8]) -> bool {
         run = if vowel { 0 } else { run + 1 };
         longest = longest.max(run);
     }
+    let is_hump = |pair: &&[u8]| matches!(pair, [a, b] if a.is_ascii_lowercase() && b.is_ascii_uppercase());
+    let humps = letters.windows(2).filter(is_hump).count();
     longest <= CONSONANTS_MAX
+        && (letters.len() <= ABBREVIATION_MAX || longest < letters.len())
+        && (humps <= HUMPS_MAX || humps * HUMP_LETTERS_MIN <= letters.len())
 }
 
 #[cfg(test)]
@@ -78,6 +87,9 @@ mod tests {
             ("payments-dev-sql-adapter-queue /api/process/123", "payments-dev-sql-adapter-queue /api/process/*"),
             ("/users/jane%40x.org/profile", "/users/*/profile"),
             ("/users/ä/x", "/users/*/x"),
+            ("/users/AbCdEfGhIjKlMnOpQrStUvWxYz", "/users/*"),
+            ("/getUserProfileSettingsById/html/graphql", "/getUserProfileSettingsById/html/graphql"),
+            ("/a/bcdfg/qwrtp", "/a/*/*"),
         ] {
             assert_eq!(String::from_utf8(cluster(text.as_bytes())).unwrap(), expected, "{text}");
         }
