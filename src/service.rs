@@ -4,6 +4,7 @@ pub mod graph;
 pub mod head;
 pub mod plan;
 pub mod telemetry;
+pub mod tenancy;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

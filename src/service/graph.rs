@@ -23,6 +23,7 @@ use component::{
 use pdata::{Gate, Signal};
 
 use super::head::Head;
+use super::tenancy::{Tenancy, TenantConfig};
 use super::plan::PipelineId;
 use super::telemetry::trace::SpanSlot;
 pub use layout::redact;
@@ -165,6 +166,9 @@ pub struct Graph {
     spans: Arc<SpanSlot>,
     /// What health endpoints tell about it.
     layout: Arc<Layout>,
+    /// Who telemetry belongs to: the same in the graph that follows, which uses its own `tenants` once connected.
+    tenancy: Arc<Tenancy>,
+    tenants: TenantConfig,
 }
 
 impl std::fmt::Debug for Graph {
@@ -280,6 +284,7 @@ impl Graph {
             }
         }
         self.fresh.clear();
+        self.tenancy.set(&self.tenants);
         replaced
     }
 

@@ -1,10 +1,13 @@
-//! Where a pipeline begins: batches enter its books here, and leave them again when they are refused.
+//! Where a pipeline begins: batches get their tenant and enter its books here, and leave them again when they are refused.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use component::{ConsumeFuture, ConsumeResult, Consumer, Edge};
-use pdata::{Account, Batch, Ledger, Outcome, Signal, Stake};
+use component::{ConsumeFuture, ConsumeResult, Consumer, Edge, parts};
+use futures_util::future::join_all;
+use pdata::{Account, Batch, Context, Ledger, Outcome, Signal, Stake};
+
+use super::tenancy::{Divided, Tenancy};
 
 /// Tenants whose account is remembered without asking the ledger.
 const REMEMBERED_MAX: usize = pdata::ledger::TENANTS_MAX;
@@ -17,16 +20,17 @@ pub struct Head {
     signal: Signal,
     anonymous: Arc<Account>,
     tenants: RwLock<BTreeMap<Arc<str>, Arc<Account>>>,
+    tenancy: Arc<Tenancy>,
     next: Edge,
 }
 
 impl Head {
     /// The head of `pipeline`, in front of `next`.
     #[must_use]
-    pub fn new(ledger: Arc<Ledger>, pipeline: &str, signal: Signal, next: Edge) -> Arc<Self> {
+    pub fn new(ledger: Arc<Ledger>, pipeline: &str, signal: Signal, tenancy: Arc<Tenancy>, next: Edge) -> Arc<Self> {
         let pipeline: Arc<str> = pipeline.into();
         let anonymous = ledger.account(&pipeline, signal, "");
-        Arc::new(Self { ledger, pipeline, signal, anonymous, tenants: RwLock::default(), next })
+        Arc::new(Self { ledger, pipeline, signal, anonymous, tenants: RwLock::default(), tenancy, next })
     }
 
     fn account(&self, batch: &Batch) -> Arc<Account> {
@@ -41,14 +45,27 @@ impl Head {
         }
         account
     }
+
+    async fn enter(&self, mut batch: Batch) -> ConsumeResult {
+        let entered = self.account(&batch).receive(batch.items());
+        let outer = batch.replace_stake(entered);
+        leave(outer, self.next.consume(batch).await)
+    }
 }
 
 impl Consumer for Head {
-    fn consume(&self, mut batch: Batch) -> ConsumeFuture<'_> {
+    fn consume(&self, batch: Batch) -> ConsumeFuture<'_> {
         Box::pin(async move {
-            let entered = self.account(&batch).receive(batch.items());
-            let outer = batch.replace_stake(entered);
-            leave(outer, self.next.consume(batch).await)
+            let parts = match self.tenancy.divide(batch) {
+                Divided::Whole(batch) => return self.enter(batch).await,
+                Divided::Parts(parts) => parts,
+            };
+            // What goes back is one batch again, whose tenants are found out anew.
+            let answers = join_all(parts.into_iter().map(|part| self.enter(part))).await;
+            parts::combine(answers, |_, back| {
+                let context = Context { tenant: None, ..(**back.context()).clone() };
+                back.set_context(Arc::new(context));
+            })
         })
     }
 }
@@ -75,7 +92,7 @@ fn leave(mut outer: Stake, mut answer: ConsumeResult) -> ConsumeResult {
 #[cfg(test)]
 mod tests {
     use component::{Accepted, DeliveryError};
-    use pdata::{ByteAccount, Context, Payload, Segment, Totals};
+    use pdata::{ByteAccount, Payload, Segment, Totals};
 
     use super::*;
 
@@ -97,7 +114,7 @@ mod tests {
     async fn run(script: fn(Batch) -> ConsumeResult, outer: Option<&Arc<Account>>) -> (Totals, Option<u64>) {
         let ledger = Ledger::new();
         let edge = Edge::new("test", Arc::new(Scripted(script)), ByteAccount::unlimited());
-        let head = Head::new(Arc::clone(&ledger), "logs", Signal::Logs, edge);
+        let head = Head::new(Arc::clone(&ledger), "logs", Signal::Logs, Arc::default(), edge);
         let mut batch = batch(5);
         if let Some(outer) = outer {
             *batch.stake_mut() = outer.receive(5);

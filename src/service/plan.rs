@@ -14,6 +14,7 @@ use config::{ConfigError, Errors, Node, Origin, Value, codes, nearest};
 use pdata::Signal;
 
 use super::telemetry::TelemetryConfig;
+use super::tenancy::TenantConfig;
 use crate::catalog::Catalog;
 
 /// The ID of a pipeline: `signal[/name]`.
@@ -82,6 +83,8 @@ pub struct Plan {
     pub extensions: Vec<Reference>,
     /// Own logs, metrics and traces.
     pub telemetry: TelemetryConfig,
+    /// Who telemetry belongs to.
+    pub tenant: TenantConfig,
     /// What should be known but stops nothing.
     pub warnings: Vec<ConfigError>,
 }
@@ -112,7 +115,7 @@ impl Plan {
 
 const SECTIONS: [Kind; 5] = [Kind::Receiver, Kind::Processor, Kind::Exporter, Kind::Connector, Kind::Extension];
 const TOP_KEYS: [&str; 6] = ["receivers", "processors", "exporters", "connectors", "extensions", "service"];
-const SERVICE_KEYS: [&str; 3] = ["extensions", "pipelines", "telemetry"];
+const SERVICE_KEYS: [&str; 4] = ["extensions", "pipelines", "telemetry", "tenant"];
 const PIPELINE_KEYS: [&str; 3] = ["receivers", "processors", "exporters"];
 
 /// Makes a plan of a loaded tree.
@@ -148,8 +151,11 @@ pub fn plan(root: &Node, catalog: &Catalog) -> Result<Plan, Errors> {
     let telemetry = section("telemetry").map_or_else(TelemetryConfig::default, |node| {
         config::decode(node, TelemetryConfig::default(), "service::telemetry", &mut errors)
     });
+    let tenant = section("tenant").map_or_else(TenantConfig::default, |node| {
+        config::decode(node, TenantConfig::default(), "service::tenant", &mut errors)
+    });
     let pipelines = decode_pipelines(section("pipelines"), service.unwrap_or(root), &mut errors);
-    let mut plan = Plan { components, pipelines, extensions, telemetry, warnings: Vec::new() };
+    let mut plan = Plan { components, pipelines, extensions, telemetry, tenant, warnings: Vec::new() };
     check::check(&mut plan, catalog, &unknown, &mut errors);
     let ((), warnings) = errors.into_result(())?;
     plan.warnings = warnings;

@@ -61,6 +61,8 @@ impl Graph {
                 .collect(),
             extension_order: plan.extensions.iter().map(|extension| extension.id.clone()).collect(),
             spans: Arc::clone(&old.spans),
+            tenancy: Arc::clone(&old.tenancy),
+            tenants: plan.tenant.clone(),
             ..Self::default()
         };
         let (gates, errors, reported) = (BTreeMap::new(), Errors::new(), BTreeSet::new());
@@ -349,7 +351,10 @@ impl<'a> Builder<'a> {
             .heads
             .get(id)
             .cloned()
-            .unwrap_or_else(|| Head::new(Arc::clone(self.host.ledger()), &id.to_string(), id.signal, first));
+            .unwrap_or_else(|| {
+                let (ledger, tenancy) = (Arc::clone(self.host.ledger()), Arc::clone(&self.new.tenancy));
+                Head::new(ledger, &id.to_string(), id.signal, tenancy, first)
+            });
         self.new.heads.insert(id.clone(), head);
         self.gates.insert(id.clone(), gates);
     }

@@ -32,6 +32,7 @@ pub mod listen;
 pub mod memory;
 pub mod outbox;
 pub mod pages;
+pub mod parts;
 pub mod row;
 pub mod status;
 pub mod telemetry;

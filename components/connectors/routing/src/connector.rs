@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use component::{
-    Accepted, BoxFuture, BuildError, Component, ConnectorOutputs, ConsumeFuture, ConsumeResult, Consumer, Deadline,
-    DeliveryError, Fanout, Settings, ShutdownError,
+    BoxFuture, BuildError, Component, ConnectorOutputs, ConsumeFuture, ConsumeResult, Consumer, Deadline,
+    DeliveryError, Fanout, Settings, ShutdownError, parts,
 };
 use config::ComponentId;
 use futures_util::future::join_all;
@@ -87,18 +87,19 @@ impl Routing {
         let stakes = self.divide(stake, &runs);
         let targets = self.pipelines.iter().enumerate().map(|(number, next)| (Some(number), next));
         let targets: Vec<_> = targets.chain(self.default.iter().map(|next| (None, next))).collect();
-        let mut calls = Vec::new();
+        let (mut called, mut calls) = (Vec::new(), Vec::new());
         for ((route, next), stake) in targets.iter().zip(stakes) {
             if runs.iter().any(|run| run.goes_to(*route)) {
                 let part = assign::part(&payload, &runs, *route);
                 let batch = Batch::from_parts(part, Arc::clone(&context), stake);
-                calls.push(async move { (*route, next.consume(batch).await) });
+                called.push(*route);
+                calls.push(next.consume(batch));
             }
         }
         let answers = join_all(calls).await;
-        combine(answers, |route, back: &mut Batch| {
+        parts::combine(answers, |number, back| {
             // A statement may have changed it; what is tried again is asked about again, from the start.
-            let before = assign::part(&original, &runs, route);
+            let before = assign::part(&original, &runs, called.get(number).copied().flatten());
             if before.items() == back.items() {
                 back.rewind(before, Arc::clone(&context));
             }
@@ -140,53 +141,6 @@ fn to(ids: &[ComponentId], outputs: &ConnectorOutputs, field: &str) -> Result<Ar
         edges.push(Arc::new(edge.clone()));
     }
     Ok(Fanout::over(edges))
-}
-
-/// One answer of several parts: any that may be tried again makes the whole so, and hands back those parts; what was
-/// refused for good beside others counts as rejected.
-fn combine(answers: Vec<(Option<usize>, ConsumeResult)>, restore: impl Fn(Option<usize>, &mut Batch)) -> ConsumeResult {
-    let mut accepted = Accepted::all();
-    let mut back: Option<Batch> = None;
-    let mut retryable: Option<DeliveryError> = None;
-    let mut permanent: Option<DeliveryError> = None;
-    let parts = answers.len();
-    let mut failed = 0;
-    for (route, answer) in answers {
-        let mut error = match answer {
-            Ok(answer) => {
-                accepted = accepted.and(answer);
-                continue;
-            }
-            Err(error) => error,
-        };
-        failed += 1;
-        let undelivered = error.take_undelivered();
-        if error.is_retryable() {
-            if let Some(mut part) = undelivered {
-                restore(route, &mut part);
-                match &mut back {
-                    Some(back) => back.append(part),
-                    None => back = Some(part),
-                }
-            }
-            retryable.get_or_insert(error);
-        } else {
-            if let Some(part) = undelivered {
-                accepted.rejected_items += part.items();
-                part.settle(Outcome::Rejected);
-            }
-            accepted = accepted.and(Accepted { rejected_items: 0, message: Some(error.message().into()) });
-            permanent.get_or_insert(error);
-        }
-    }
-    match (retryable, permanent) {
-        (Some(error), _) => Err(match back {
-            Some(back) => error.with_undelivered(back),
-            None => error,
-        }),
-        (None, Some(error)) if failed == parts => Err(error),
-        _ => Ok(accepted),
-    }
 }
 
 impl Component for Routing {
