@@ -230,9 +230,14 @@ class Side:
             connection.request(
                 "POST", f"/v1/{case.signal}", body, {"Content-Type": "application/x-protobuf", "Connection": "keep-alive", **case.headers}
             )
-            answer = connection.getresponse()
-            said = answer.read()
-            answers.append((answer.status, said, self.sink.take(self.name)))
+            try:
+                answer = connection.getresponse()
+                status, said = answer.status, answer.read()
+            except http.client.RemoteDisconnected:
+                # What a panic in the Collector looks like; the next request connects again.
+                status, said = 0, b"nothing and closes the connection"
+                assert self.process.popen.poll() is None, f"{self.name} ended: {self.process.err[-3000:]}"
+            answers.append((status, said, self.sink.take(self.name)))
         connection.close()
         return answers
 
@@ -242,7 +247,10 @@ class Side:
             outcomes[number] = Outcome(refused=reason)
         self.start(cases, ports, metrics_port)
         for number, case in cases.items():
-            outcomes[number] = Outcome(answers=self.send(case, ports[number], bodies[number]))
+            try:
+                outcomes[number] = Outcome(answers=self.send(case, ports[number], bodies[number]))
+            except (OSError, http.client.HTTPException) as error:
+                raise AssertionError(f"{self.name} does not answer {case.full_name}: {error!r}\n{self.process.err[-2000:]}") from error
 
 
 def run(lab, cases, sink):
