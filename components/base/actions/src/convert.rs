@@ -57,12 +57,26 @@ impl Target {
 
 /// A number as Go's `ParseFloat` reads it, hexadecimal ones excepted.
 fn double(text: &str) -> Option<f64> {
-    let number: f64 = text.parse().ok()?;
+    let number: f64 = match text.contains('_') {
+        true => without_separators(text)?.parse().ok()?,
+        false => text.parse().ok()?,
+    };
     let written = text.trim_start_matches(['+', '-']);
     let is_word = written.starts_with(['i', 'I', 'n', 'N']);
     // Numbers out of range are errors there, and `nan` has no sign.
     let refused = if is_word { number.is_nan() && written.len() < text.len() } else { number.is_infinite() };
     (!refused).then_some(number)
+}
+
+/// A number without its underscores, each of which has to stand between two digits.
+fn without_separators(text: &str) -> Option<String> {
+    let digit = |part: &str, at_end: bool| {
+        let next = if at_end { part.bytes().next_back() } else { part.bytes().next() };
+        next.is_some_and(|byte| byte.is_ascii_digit())
+    };
+    let parts: Vec<&str> = text.split('_').collect();
+    let between = parts.windows(2).all(|pair| matches!(pair, [one, other] if digit(one, true) && digit(other, false)));
+    between.then(|| parts.concat())
 }
 
 #[cfg(test)]
@@ -82,7 +96,12 @@ mod tests {
             ("-infinity", Some(f64::NEG_INFINITY)),
             ("+nan", None),
             (" 1", None),
-            ("1_0", None),
+            ("1_0", Some(10.0)),
+            ("1_000.2_5e1_0", Some(10_002_500_000_000.0)),
+            ("_1", None),
+            ("1_", None),
+            ("1__0", None),
+            ("1_.5", None),
             ("", None),
             ("e1", None),
         ] {

@@ -24,8 +24,8 @@ const BODY: u32 = 5;
 
 /// What the service is called if the resource does not say.
 const NO_SERVICE: &str = "<nil-service-name>";
-/// Span kinds that have a name for matching; of unspecified and unknown ones it is empty.
-const KINDS: usize = 6;
+/// Span kinds that have a name for matching, and a last place for unknown ones, whose name is empty.
+const KINDS: usize = 7;
 
 /// See the module's head.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +36,7 @@ pub(crate) struct Properties {
     metric_names: Option<Texts>,
     expressions: Vec<Expression>,
     span_names: Option<Texts>,
-    /// By number, whether the kind matches; unspecified and unknown ones are the first.
+    /// By number, whether the kind matches; unknown ones are the last.
     span_kinds: Option<[bool; KINDS]>,
     bodies: Option<Texts>,
     severity_texts: Option<Texts>,
@@ -213,8 +213,8 @@ impl Properties {
             return false;
         }
         if let Some(kinds) = &self.span_kinds {
-            let kind = integer(editor, item, KIND).try_into().ok().filter(|kind: &usize| *kind < KINDS);
-            if !kinds[kind.unwrap_or_default()] {
+            let kind = usize::try_from(integer(editor, item, KIND)).unwrap_or(usize::MAX);
+            if !kinds[kind.min(KINDS - 1)] {
                 return false;
             }
         }
@@ -245,11 +245,8 @@ fn integer(editor: &Editor, message: Msg, number: u32) -> i64 {
     }
 }
 
-/// The names of span kinds that can be compared with.
+/// The names of span kinds that are compared with.
 fn kind_name(number: usize) -> &'static str {
-    if number == 0 {
-        return "";
-    }
     SPAN_KIND.iter().find(|(_, kind)| usize::try_from(*kind) == Ok(number)).map_or("", |(name, _)| name)
 }
 
@@ -296,8 +293,8 @@ pub(crate) fn refuse_for_spans(config: &MatchProperties, block: &str) -> Option<
         let message = "at least one of \"attributes\", \"libraries\",  or \"resources\" field must be specified";
         return Some(Problem::new(block, message));
     }
-    let names: [&str; KINDS] = std::array::from_fn(kind_name);
-    let mut names: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
+    // A strict comparison with unspecified kinds is refused, as in the Collector.
+    let mut names: Vec<&str> = (1..KINDS).map(kind_name).filter(|name| !name.is_empty()).collect();
     names.sort_unstable();
     let unknown = config.span_kinds.iter().any(|kind| !names.contains(&kind.as_str()));
     if unknown && MatchType::parse(&config.match_type) == Ok(MatchType::Strict) {

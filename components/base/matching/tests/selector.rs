@@ -97,7 +97,7 @@ fn spans_are_chosen_by_what_they_and_their_surroundings_are() {
         ("include: {match_type: strict, span_kinds: [SPAN_KIND_SERVER, SPAN_KIND_CONSUMER]}", vec![0, 4]),
         ("include: {match_type: regexp, span_kinds: [CLIENT]}", vec![1, 2]),
         // Unspecified kinds have an empty name.
-        ("include: {match_type: regexp, span_kinds: ['^$']}", vec![3]),
+        ("include: {match_type: regexp, span_kinds: [UNSPECIFIED]}", vec![3]),
         ("include: {match_type: strict, attributes: [{key: user}]}", vec![0, 1, 4]),
         // The first of two counts.
         ("include: {match_type: strict, attributes: [{key: user, value: ann}]}", vec![0, 4]),

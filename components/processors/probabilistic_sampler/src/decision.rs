@@ -236,7 +236,8 @@ fn hashed(bytes: &[u8], seed: u32) -> Randomness {
         .chain(bytes)
         .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
     let bucket = u64::from(hash & (BUCKETS - 1));
-    let unused = u64::from(hash >> BUCKET_BITS);
+    // The reference takes the first 14 bits here, not all 18 that are left.
+    let unused = u64::from(hash >> (u32::BITS - BUCKET_BITS));
     let mixed = unused ^ unused << 10;
     Randomness::new((u64::from(BUCKETS) - 1 - bucket) << 42 | mixed << 14 | bucket)
 }

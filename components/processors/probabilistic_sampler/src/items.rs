@@ -1,5 +1,8 @@
 //! How spans and log records tell what a decision needs, read in one pass over their bytes, and how its outcome is written.
 
+use std::io::Write as _;
+
+use matching::text::Text;
 use pdata::edit::{EditError, Editor, Msg, Scalar, Value};
 use pdata::view::{KeyValueView, ValueView};
 use pdata::wire::{Fields, LEN};
@@ -133,23 +136,14 @@ pub(crate) fn log<'a>(bytes: &'a [u8], keys: &LogKeys, hashed: &'a mut Vec<u8>) 
     known
 }
 
-/// Bytes of a value as they are hashed: its own, or those of its text. Lists and maps have no text that all agree on, so
-/// their serialized form stands for them.
+/// Bytes of a value as they are hashed: its own, or those of its text as the Collector writes it.
 fn as_bytes(value: ValueView<'_>, out: &mut Vec<u8>) {
     out.clear();
     match value {
-        ValueView::Str(text) => out.extend_from_slice(text.as_bytes()),
         ValueView::Bytes(bytes) => out.extend_from_slice(bytes),
-        ValueView::Bool(truth) => out.extend_from_slice(if truth { b"true" } else { b"false" }),
-        ValueView::I64(int) => out.extend_from_slice(int.to_string().as_bytes()),
-        ValueView::F64(float) => out.extend_from_slice(float.to_string().as_bytes()),
-        ValueView::Array(list) => out.extend_from_slice(list.as_bytes()),
-        ValueView::KvList(pairs) => {
-            for pair in pairs {
-                out.extend_from_slice(pair.as_bytes());
-            }
-        }
-        ValueView::Empty | ValueView::StrIndex(_) => {}
+        ValueView::Str(text) => out.extend_from_slice(text.as_bytes()),
+        // Writing to a vector cannot fail.
+        other => write!(out, "{}", Text(other)).unwrap_or_default(),
     }
 }
 
