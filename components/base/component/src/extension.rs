@@ -23,6 +23,11 @@ pub trait Extension: Component {
     fn server_gate(&self) -> Option<Arc<Gate>> {
         None
     }
+
+    /// As a guard of the whole program: asked by every receiver before a request's body is read, without being referred to.
+    fn admission_gate(&self) -> Option<Arc<Gate>> {
+        None
+    }
 }
 
 /// What a configuration wants of an extension it refers to.

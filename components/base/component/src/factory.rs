@@ -13,6 +13,7 @@ use crate::edge::Edge;
 use crate::error::BuildError;
 use crate::extension::{Extension, ExtensionRef};
 use crate::lifecycle::{Component, Stage};
+use crate::pressure::Pressure;
 use crate::row::Processor;
 use crate::telemetry::Telemetry;
 
@@ -97,6 +98,14 @@ pub struct Settings {
     pub account: Arc<ByteAccount>,
     /// State shared between instances of one component ID.
     pub shared: Shared,
+}
+
+impl Settings {
+    /// The degraded mode of the process.
+    #[must_use]
+    pub fn pressure(&self) -> &Arc<Pressure> {
+        self.telemetry.registry().pressure()
+    }
 }
 
 /// Where instances of one component (per signal or pipeline) find what they share: a file, a limiter.

@@ -17,7 +17,7 @@
 //! - Work that must happen once a batch was handed over happens in a task its client cannot cancel ([`run_to_end`]).
 //!
 //! Reading order: [`consumer`], [`error`], [`edge`], [`row`], [`fanout`], [`outbox`], [`lifecycle`], [`factory`],
-//! [`extension`], [`telemetry`].
+//! [`extension`], [`telemetry`], [`pressure`].
 //!
 //! Deliberately absent: YAML (`config`), sockets and TLS (`net`), any concrete component.
 
@@ -33,6 +33,7 @@ pub mod memory;
 pub mod outbox;
 pub mod pages;
 pub mod parts;
+pub mod pressure;
 pub mod row;
 pub mod status;
 pub mod telemetry;
@@ -48,6 +49,7 @@ pub use factory::{ConnectorOutputs, Factory, Kind, Outputs, Settings, Stability}
 pub use fanout::{Fanout, Roster};
 pub use lifecycle::{BoxFuture, Component, Deadline, Health, Host, Stage};
 pub use outbox::{Outbox, OutboxSettings};
+pub use pressure::Pressure;
 pub use row::{Edit, Process, Processor, Row};
 pub use status::Code;
 pub use telemetry::{Counter, Gauge, Histogram, Level, Registry, Telemetry};

@@ -17,6 +17,7 @@ use crate::consumer::Consumer;
 use crate::error::{ShutdownError, StartError};
 use crate::extension::Extension;
 use crate::listen::Listeners;
+use crate::pressure::Pressure;
 use crate::telemetry::Registry;
 
 /// A boxed future, for traits that are used as objects.
@@ -265,6 +266,12 @@ impl Host {
     #[must_use]
     pub fn registry(&self) -> &Arc<Registry> {
         &self.0.registry
+    }
+
+    /// The degraded mode.
+    #[must_use]
+    pub fn pressure(&self) -> &Arc<Pressure> {
+        self.0.registry.pressure()
     }
 
     /// Notes how `component` is doing. Names are those of [`Part::health_name`].

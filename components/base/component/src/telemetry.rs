@@ -16,6 +16,7 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 
 use crate::pages::Pages;
+use crate::pressure::Pressure;
 
 pub use exponential::{Exponential, ExponentialBuckets, ExponentialLimits, SCALE_MAX, SCALE_MIN};
 
@@ -313,6 +314,7 @@ pub struct Registry {
     /// Taken while `families` is held.
     fine: Mutex<Option<Box<FineOf>>>,
     pages: Pages,
+    pressure: Arc<Pressure>,
 }
 
 impl fmt::Debug for Registry {
@@ -341,6 +343,7 @@ impl Registry {
             families: Mutex::default(),
             fine: Mutex::default(),
             pages: Pages::default(),
+            pressure: Arc::default(),
         })
     }
 
@@ -352,6 +355,12 @@ impl Registry {
     #[must_use]
     pub fn pages(&self) -> &Pages {
         &self.pages
+    }
+
+    /// The degraded mode of the process.
+    #[must_use]
+    pub fn pressure(&self) -> &Arc<Pressure> {
+        &self.pressure
     }
 
     /// When counting began.
