@@ -13,6 +13,7 @@ pub fn factories() -> Vec<Factory> {
         processor_batch::factory(),
         processor_memory_limiter::factory(),
         processor_probabilistic_sampler::factory(),
+        processor_tail_sampling::factory(),
         processor_transform::factory(),
         processor_filter::factory(),
         processor_resource::factory(),

@@ -115,7 +115,7 @@ impl HttpHandler for Handler {
                 let (code, body) = health::health(&self.host);
                 answer(code, body, "application/json")
             }
-            path => match self.host.registry().pages().render(path) {
+            path => match self.host.registry().pages().answer(path, head.uri.query().unwrap_or_default()) {
                 Some(body) => answer(200, body, "application/json"),
                 None => answer(404, "not found; try /metrics, /livez, /readyz, /health\n".to_owned(), PLAIN),
             },

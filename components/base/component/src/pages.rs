@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-type Render = dyn Fn() -> String + Send + Sync;
+/// From the query of a request (without `?`) to JSON.
+type Render = dyn Fn(&str) -> String + Send + Sync;
 
 /// Entries by owner, the latest last.
 type Entries = BTreeMap<String, Vec<Weak<Render>>>;
@@ -40,6 +41,17 @@ impl Pages {
         owner: &str,
         render: impl Fn() -> String + Send + Sync + 'static,
     ) -> Page {
+        self.publish_answers(path, owner, move |_query| render())
+    }
+
+    /// As [`Pages::publish`], for pages that answer questions: `render` is given the query of the request, without `?`;
+    /// empty where there is none.
+    pub fn publish_answers(
+        &self,
+        path: &'static str,
+        owner: &str,
+        render: impl Fn(&str) -> String + Send + Sync + 'static,
+    ) -> Page {
         let render: Arc<Render> = Arc::new(render);
         let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let entries = pages.entry(path).or_default().entry(owner.to_owned()).or_default();
@@ -51,6 +63,12 @@ impl Pages {
     /// The page at `path`: a JSON object with a member for each owner. `None` if nobody publishes there.
     #[must_use]
     pub fn render(&self, path: &str) -> Option<String> {
+        self.answer(path, "")
+    }
+
+    /// The page at `path` for the query of a request.
+    #[must_use]
+    pub fn answer(&self, path: &str, query: &str) -> Option<String> {
         // Rendering may take other locks, so it happens after this one is released.
         let live: Vec<(String, Arc<Render>)> = {
             let pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -61,7 +79,7 @@ impl Pages {
             return None;
         }
         // Owners are component IDs, which need no escapes in JSON.
-        let members = live.iter().map(|(owner, render)| format!("\"{owner}\":{}", render()));
+        let members = live.iter().map(|(owner, render)| format!("\"{owner}\":{}", render(query)));
         Some(format!("{{{}}}\n", members.collect::<Vec<_>>().join(",")))
     }
 
@@ -90,6 +108,9 @@ mod tests {
         assert_eq!(pages.render("/a").unwrap(), "{\"redaction\":[1],\"redaction/eu\":[2]}\n");
         assert_eq!(pages.paths(), ["/a"]);
         drop((one, two));
+        let answers = pages.publish_answers("/a", "redaction", |query| format!("[{query:?}]"));
+        assert_eq!(pages.answer("/a", "id=1").unwrap(), "{\"redaction\":[\"id=1\"]}\n");
+        drop(answers);
         assert_eq!((pages.render("/a"), pages.paths().len()), (None, 0));
     }
 }

@@ -1,0 +1,200 @@
+//! The last decisions, to be asked for by trace ID.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::envelope::Sender;
+use crate::policy::{Chance, Decision, Policy, Verdict};
+
+/// Why a trace was decided when it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The wait was over.
+    Wait,
+    /// It had too many spans to wait for more.
+    Spans,
+    /// It had too many bytes to wait for more.
+    Bytes,
+    /// It had more bytes than `maximum_trace_size_bytes`.
+    TooLarge,
+    /// Memory was needed.
+    Budget,
+    /// There were too many traces.
+    Traces,
+    /// The processor was stopped.
+    Shutdown,
+}
+
+impl Cause {
+    /// Those that come before the wait is over.
+    pub const EARLY: [Self; 5] = [Self::Spans, Self::Bytes, Self::Budget, Self::Traces, Self::Shutdown];
+
+    /// As labels and answers name it.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Wait => "wait",
+            Self::Spans => "spans",
+            Self::Bytes => "bytes",
+            Self::TooLarge => "too_large",
+            Self::Budget => "budget",
+            Self::Traces => "num_traces",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// A decision that was made.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Which trace.
+    pub trace_id: [u8; 16],
+    /// Whose.
+    pub sender: Arc<Sender>,
+    /// When.
+    pub at: SystemTime,
+    /// What.
+    pub decision: Decision,
+    /// Why then.
+    pub cause: Cause,
+    /// Spans it had then.
+    pub spans: u64,
+    /// Bytes it had then.
+    pub bytes: u64,
+    /// How long it lasted as far as known then, in milliseconds.
+    pub duration_ms: i64,
+    /// Seconds from its first span to the decision.
+    pub waited_s: u64,
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub struct DecisionLog {
+    size: usize,
+    entries: Mutex<VecDeque<Entry>>,
+}
+
+impl DecisionLog {
+    /// For so many decisions.
+    #[must_use]
+    pub fn new(size: usize) -> Self {
+        Self { size, entries: Mutex::default() }
+    }
+
+    /// Adds decisions, forgets the oldest.
+    pub fn add(&self, more: impl IntoIterator<Item = Entry>) {
+        if self.size == 0 {
+            return;
+        }
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        for entry in more {
+            if entries.len() >= self.size {
+                entries.pop_front();
+            }
+            entries.push_back(entry);
+        }
+    }
+
+    /// Bytes that it occupies.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).capacity() * size_of::<Entry>()
+    }
+
+    /// The decisions about a trace, or without one the number of decisions, as JSON. `query` is `trace_id=` and 32
+    /// hexadecimal digits.
+    #[must_use]
+    pub fn to_json(&self, query: &str, policies: &[Policy]) -> String {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = query.split('&').find_map(|pair| pair.strip_prefix("trace_id="));
+        let Some(asked) = asked.and_then(parse_id) else {
+            return format!("{{\"decisions\":{},\"size\":{}}}", entries.len(), self.size);
+        };
+        let found = entries.iter().rev().filter(|entry| entry.trace_id == asked);
+        let texts: Vec<String> = found.map(|entry| entry.to_json(policies)).collect();
+        format!("[{}]", texts.join(","))
+    }
+}
+
+impl Entry {
+    fn to_json(&self, policies: &[Policy]) -> String {
+        let mut out = String::from("{\"trace_id\":\"");
+        self.trace_id.iter().for_each(|byte| put(&mut out, format_args!("{byte:02x}")));
+        let decision = match self.decision.verdict {
+            Verdict::Sampled => "sampled",
+            Verdict::NotSampled => "not_sampled",
+            Verdict::Dropped => "dropped",
+        };
+        let policy = self.decision.policy.and_then(|policy| policies.get(usize::from(policy)));
+        out.push_str("\",\"tenant\":");
+        quote(self.sender.context.tenant_name(), &mut out);
+        put(&mut out, format_args!(",\"decision\":\"{decision}\",\"policy\":"));
+        match policy {
+            Some(policy) => quote(&policy.name, &mut out),
+            None => out.push_str("null"),
+        }
+        put(&mut out, format_args!(",\"cause\":\"{}\"", self.cause.label()));
+        if let (Verdict::Sampled, Chance::Known(threshold)) = (self.decision.verdict, self.decision.chance) {
+            put(&mut out, format_args!(",\"threshold\":\"{threshold}\",\"probability\":{}", threshold.probability()));
+        }
+        let at = self.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let Self { spans, bytes, duration_ms, waited_s, .. } = self;
+        put(
+            &mut out,
+            format_args!(
+                ",\"decided_unix_ms\":{at},\"waited_s\":{waited_s},\"spans\":{spans},\"bytes\":{bytes},\"duration_ms\":{duration_ms}}}"
+            ),
+        );
+        out
+    }
+}
+
+/// Writing to a string cannot fail.
+fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).ok();
+}
+
+/// 16 bytes from 32 hexadecimal digits.
+fn parse_id(text: &str) -> Option<[u8; 16]> {
+    if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
+}
+
+fn quote(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c < ' ' => put(out, format_args!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_escaped() {
+        let mut out = String::new();
+        quote("a\"b\\c\n", &mut out);
+        assert_eq!(out, "\"a\\\"b\\\\c\\u000a\"");
+    }
+
+    #[test]
+    fn ids_are_32_digits() {
+        assert_eq!(parse_id("000102030405060708090a0b0c0d0e0f").unwrap()[15], 15);
+        for text in ["", "0", "000102030405060708090a0b0c0d0e0g", "+00102030405060708090a0b0c0d0e0f"] {
+            assert_eq!(parse_id(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Own metrics: the Collector's by its names, and weir's.
+
+use std::time::Duration;
+
+use component::telemetry::Metric;
+use component::{Counter, Gauge, Histogram, Level, Telemetry};
+
+use crate::log::Cause;
+use crate::policy::{Policy, Verdict, Vote};
+
+/// Milliseconds of a round of decisions.
+const LATENCY_BUCKETS: &[f64] =
+    &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 400.0, 500.0, 750.0, 1000.0, 2000.0, 5000.0];
+/// Seconds.
+const AGE_BUCKETS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0];
+
+const fn metric(name: &'static str, help: &'static str, unit: &'static str) -> Metric {
+    Metric { name, help, unit, level: Level::Basic }
+}
+
+const POLICY_DECISIONS: Metric = metric(
+    "otelcol_processor_tail_sampling_count_traces_sampled",
+    "Count of traces that were sampled or not per sampling policy",
+    "{traces}",
+);
+const DECISIONS: Metric = metric(
+    "otelcol_processor_tail_sampling_global_count_traces_sampled",
+    "Global count of traces that were sampled or not by at least one policy",
+    "{traces}",
+);
+const EARLY_RELEASES: Metric = metric(
+    "otelcol_processor_tail_sampling_early_releases_from_cache_decision",
+    "Number of spans that followed a decision made before they arrived",
+    "{spans}",
+);
+const NEW_TRACES: Metric =
+    metric("otelcol_processor_tail_sampling_new_trace_id_received", "Counts the arrival of new traces", "{traces}");
+const TIMER_LATENCY: Metric =
+    metric("otelcol_processor_tail_sampling_sampling_decision_timer_latency", "Time of a round of decisions", "ms");
+const LATE_AGE: Metric = metric(
+    "otelcol_processor_tail_sampling_sampling_late_span_age",
+    "Time from the sampling decision to the arrival of a late span",
+    "s",
+);
+const ERRORS: Metric = metric(
+    "otelcol_processor_tail_sampling_sampling_policy_evaluation_error",
+    "Count of sampling policy evaluation errors",
+    "{errors}",
+);
+const EXECUTIONS: Metric = metric(
+    "otelcol_processor_tail_sampling_sampling_policy_execution_count",
+    "Number of times a policy was asked",
+    "{executions}",
+);
+const TOO_EARLY: Metric = metric(
+    "otelcol_processor_tail_sampling_sampling_trace_dropped_too_early",
+    "Count of traces that were dropped before the configured wait; weir decides them instead",
+    "{traces}",
+);
+const REMOVAL_AGE: Metric = metric(
+    "otelcol_processor_tail_sampling_sampling_trace_removal_age",
+    "Time from the arrival of a new trace until its removal from memory",
+    "s",
+);
+const ON_MEMORY: Metric = metric(
+    "otelcol_processor_tail_sampling_sampling_traces_on_memory",
+    "Number of traces that wait for a decision",
+    "{traces}",
+);
+const TOO_LARGE: Metric = metric(
+    "otelcol_processor_tail_sampling_traces_dropped_too_large",
+    "Count of traces that were dropped because they were larger than maximum_trace_size_bytes",
+    "{traces}",
+);
+const DECIDED_EARLY: Metric =
+    metric("weir_tail_sampling_decided_early", "Traces that were decided before their wait was over", "{traces}");
+const HELD_BYTES: Metric = metric(
+    "weir_tail_sampling_held_bytes",
+    "Memory that waiting traces, remembered decisions and kept traces on their way out occupy",
+    "By",
+);
+const REFUSED: Metric = metric(
+    "weir_tail_sampling_refused_requests",
+    "Requests that were refused because nothing more could be decided to make room",
+    "{requests}",
+);
+
+/// Votes of one policy: sampled, not sampled, dropped, error.
+pub type Votes = [u64; 4];
+
+/// What a round of decisions counted.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// By policy.
+    pub votes: Vec<Votes>,
+    /// Decisions: sampled, not sampled, dropped.
+    pub verdicts: [u64; 3],
+    /// Decided early, by place in [`Cause::EARLY`].
+    pub early: [u64; Cause::EARLY.len()],
+    /// Larger than `maximum_trace_size_bytes`.
+    pub too_large: u64,
+    /// Ages of traces that were removed.
+    pub ages: Vec<Duration>,
+}
+
+impl Tally {
+    /// For so many policies.
+    #[must_use]
+    pub fn new(policies: usize) -> Self {
+        Self { votes: vec![[0; 4]; policies], ..Self::default() }
+    }
+
+    /// Counts a vote.
+    pub fn vote(&mut self, policy: usize, vote: Vote) {
+        if let Some([sampled, not, dropped, errors]) = self.votes.get_mut(policy) {
+            *match vote {
+                Vote::Sampled(_) => sampled,
+                Vote::NotSampled => not,
+                Vote::Dropped => dropped,
+                Vote::Error => errors,
+            } += 1;
+        }
+    }
+
+    /// Counts a decision.
+    pub fn decided(&mut self, verdict: Verdict, cause: Cause, age: Duration) {
+        self.ages.push(age);
+        if cause == Cause::TooLarge {
+            self.too_large += 1;
+            return;
+        }
+        let [sampled, not, dropped] = &mut self.verdicts;
+        *match verdict {
+            Verdict::Sampled => sampled,
+            Verdict::NotSampled => not,
+            Verdict::Dropped => dropped,
+        } += 1;
+        let place = Cause::EARLY.iter().position(|early| *early == cause);
+        if let Some(count) = place.and_then(|place| self.early.get_mut(place)) {
+            *count += 1;
+        }
+    }
+}
+
+const DECISION_LABELS: [(&str, &str); 3] = [("true", "sampled"), ("false", "not_sampled"), ("false", "dropped")];
+
+struct OfPolicy {
+    decisions: [Counter; 3],
+    executions: Counter,
+}
+
+/// The series of one instance.
+pub struct Metrics {
+    policies: Vec<OfPolicy>,
+    decisions: [Counter; 3],
+    early: [Counter; Cause::EARLY.len()],
+    /// Spans that followed a decision: kept, dropped.
+    pub early_releases: [Counter; 2],
+    /// New traces.
+    pub new_traces: Counter,
+    /// Time of a round, in ms.
+    pub timer_latency: Histogram,
+    /// Age of decisions that late spans followed, in s.
+    pub late_age: Histogram,
+    errors: Counter,
+    removal_age: Histogram,
+    /// Traces that wait.
+    pub on_memory: Gauge,
+    too_large: Counter,
+    /// Bytes held.
+    pub held_bytes: Gauge,
+    /// Requests refused.
+    pub refused: Counter,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Metrics {
+    /// Creates the series. `name` is the name part of the component's ID.
+    #[must_use]
+    pub fn new(telemetry: &Telemetry, name: &str, policies: &[Policy]) -> Self {
+        let policies = policies.iter().map(|policy| {
+            let label = if name.is_empty() { policy.name.to_string() } else { format!("{name}.{}", policy.name) };
+            let decisions = DECISION_LABELS.map(|(sampled, decision)| {
+                let labels = [("policy", label.as_str()), ("sampled", sampled), ("decision", decision)];
+                telemetry.counter(POLICY_DECISIONS, &labels)
+            });
+            OfPolicy { decisions, executions: telemetry.counter(EXECUTIONS, &[("policy", &label)]) }
+        });
+        let decisions = DECISION_LABELS
+            .map(|(sampled, decision)| telemetry.counter(DECISIONS, &[("sampled", sampled), ("decision", decision)]));
+        // The Collector's counter of losses that do not happen here: shown, and 0.
+        telemetry.counter(TOO_EARLY, &[]).add(0);
+        Self {
+            policies: policies.collect(),
+            decisions,
+            early: Cause::EARLY.map(|cause| telemetry.counter(DECIDED_EARLY, &[("reason", cause.label())])),
+            early_releases: ["true", "false"].map(|sampled| telemetry.counter(EARLY_RELEASES, &[("sampled", sampled)])),
+            new_traces: telemetry.counter(NEW_TRACES, &[]),
+            timer_latency: telemetry.histogram(TIMER_LATENCY, LATENCY_BUCKETS, &[]),
+            late_age: telemetry.histogram(LATE_AGE, AGE_BUCKETS, &[]),
+            errors: telemetry.counter(ERRORS, &[]),
+            removal_age: telemetry.histogram(REMOVAL_AGE, AGE_BUCKETS, &[]),
+            on_memory: telemetry.up_down_counter(ON_MEMORY, &[]),
+            too_large: telemetry.counter(TOO_LARGE, &[]),
+            held_bytes: telemetry.up_down_counter(HELD_BYTES, &[]),
+            refused: telemetry.counter(REFUSED, &[]),
+        }
+    }
+
+    /// Adds what a round counted.
+    pub fn add(&self, tally: &Tally) {
+        for (policy, [sampled, not, dropped, errors]) in self.policies.iter().zip(&tally.votes) {
+            policy.executions.add(sampled + not + dropped + errors);
+            self.errors.add(*errors);
+            policy.decisions.iter().zip([sampled, not, dropped]).for_each(|(counter, count)| counter.add(*count));
+        }
+        self.decisions.iter().zip(tally.verdicts).for_each(|(counter, count)| counter.add(count));
+        self.early.iter().zip(tally.early).for_each(|(counter, count)| counter.add(count));
+        self.too_large.add(tally.too_large);
+        tally.ages.iter().for_each(|age| self.removal_age.record(age.as_secs() as f64));
+    }
+}

@@ -1,0 +1,106 @@
+//! Decisions about traces that are gone, for their late spans.
+//!
+//! Two generations: what is decided or asked for goes to the younger one; when that is full, it becomes the older one, and
+//! the older one is forgotten. At least the capacity is remembered, at most twice as much. Traces are known by a hash of
+//! 64 bits that nobody outside can aim at.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::time::Duration;
+
+use crate::policy::Decision;
+
+/// Takes hashes as they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Identity(u64);
+
+impl Hasher for Identity {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Not used for hashes; still a hash.
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+/// A table by hashes.
+pub type ByHash<T> = HashMap<u64, T, BuildHasherDefault<Identity>>;
+
+/// A decision, and when it was made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Remembered {
+    /// Since the start of the processor.
+    pub at: Duration,
+    /// What was decided.
+    pub decision: Decision,
+}
+
+/// See the module's head.
+#[derive(Debug, Default)]
+pub struct Decisions {
+    capacity: usize,
+    younger: ByHash<Remembered>,
+    older: ByHash<Remembered>,
+}
+
+impl Decisions {
+    /// For so many traces at least.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity: capacity.max(1), ..Self::default() }
+    }
+
+    /// Remembers a decision.
+    pub fn insert(&mut self, hash: u64, remembered: Remembered) {
+        if self.younger.len() >= self.capacity && !self.younger.contains_key(&hash) {
+            self.older = std::mem::take(&mut self.younger);
+        }
+        self.younger.insert(hash, remembered);
+    }
+
+    /// The decision about a trace, which is not forgotten before others then.
+    pub fn get(&mut self, hash: u64) -> Option<Remembered> {
+        if let Some(found) = self.younger.get(&hash) {
+            return Some(*found);
+        }
+        let found = self.older.remove(&hash)?;
+        self.insert(hash, found);
+        Some(found)
+    }
+
+    /// Bytes that it occupies.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        (self.younger.capacity() + self.older.capacity()) * (size_of::<(u64, Remembered)>() + 1) * 8 / 7
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_stays() {
+        let mut decisions = Decisions::new(3);
+        let remembered = Remembered { at: Duration::ZERO, decision: Decision::NOT_SAMPLED };
+        for hash in 0..3 {
+            decisions.insert(hash, remembered);
+        }
+        for hash in 3..100 {
+            decisions.insert(hash, remembered);
+            assert_eq!(decisions.get(0), Some(remembered), "asked for again and again");
+            assert_eq!(decisions.get(hash - 1), Some(remembered), "one of the last three");
+        }
+        assert_eq!(decisions.get(1), None);
+        assert!(decisions.younger.len() <= 3 && decisions.older.len() <= 3);
+        assert!(decisions.held_bytes() < 2000);
+    }
+}

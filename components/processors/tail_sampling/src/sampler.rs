@@ -1,0 +1,570 @@
+//! All traces of one instance: taking spans in, deciding, making room. Synchronous; [`crate::processor`] calls it.
+//!
+//! Locks are taken in this order: a shard, the policies' state; the outgoing batches and the log alone. What is freed or
+//! encoded is so outside of shards' locks, and no lock is held for more than [`TURN`] decisions.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use component::outbox::Full;
+use component::{DeliveryError, Outbox, Settings};
+use pdata::{Batch, Outcome};
+use statements::Failures;
+use tokio::time::Instant;
+
+use crate::config::TailSamplingConfig;
+use crate::envelope::{Envelopes, Sender};
+use crate::log::{Cause, DecisionLog, Entry};
+use crate::metrics::{Metrics, Tally};
+use crate::output::{Marking, Writer};
+use crate::plan::Plan;
+use crate::policy::{Decision, State, Verdict, decide};
+use crate::request::{Part, Reading, Request, first_of};
+use crate::shard::{Shard, Taken};
+use crate::trace::{Kept, Trace};
+
+/// Shares of all traces with locks of their own.
+const SHARDS: usize = 8;
+/// Decisions made under one lock.
+pub const TURN: usize = 128;
+/// Traces that one request decides at most to make room.
+const MADE_ROOM_MAX: usize = 4096;
+/// The share of the budget that is for kept traces on their way out.
+const OUT_SHARE: usize = 8;
+/// Bounds of what the outbox holds.
+const OUTBOX_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=64 << 20;
+/// The share of the budget of one trace, unless configured otherwise.
+const TRACE_SHARE: u64 = 16;
+
+/// Why spans that were not kept leave the books.
+pub const NOT_SAMPLED: &str = "not_sampled";
+/// Why spans of traces beyond `maximum_trace_size_bytes` do.
+pub const TOO_LARGE: &str = "trace_too_large";
+/// Why spans do that could not be handed on at a shutdown, or were not to be.
+pub const SHUTDOWN: &str = "shutdown";
+
+/// The rules that are not policies.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    wait: Duration,
+    wait_after_root: Option<Duration>,
+    traces_max: usize,
+    refuses_beyond: bool,
+    first_match: bool,
+    trace_bytes_dropped: Option<u64>,
+    trace_spans_decided: u64,
+    trace_bytes_decided: u64,
+    budget: usize,
+}
+
+/// Bytes that kept traces may occupy on their way out, of a budget.
+#[must_use]
+pub fn outbox_bytes(budget: usize) -> usize {
+    (budget / OUT_SHARE).clamp(*OUTBOX_BYTES.start(), *OUTBOX_BYTES.end())
+}
+
+/// The memory budget in bytes.
+#[must_use]
+pub fn budget(config: &TailSamplingConfig, settings: &Settings) -> usize {
+    match usize::try_from(config.memory_budget.0).unwrap_or(usize::MAX) {
+        0 => settings.account.cap() / 2,
+        bytes => bytes,
+    }
+}
+
+impl Rules {
+    fn new(config: &TailSamplingConfig, settings: &Settings) -> Self {
+        let seconds =
+            |duration: config::GoDuration| Duration::from_secs(duration.as_std().unwrap_or_default().as_secs());
+        let limit = |value: u64| if value == 0 { u64::MAX } else { value };
+        let budget = budget(config, settings);
+        let trace_bytes = match config.max_bytes_per_trace.0 {
+            0 => budget as u64 / TRACE_SHARE,
+            bytes => bytes,
+        };
+        Self {
+            wait: seconds(config.decision_wait).max(Duration::from_secs(1)),
+            wait_after_root: Some(seconds(config.decision_wait_after_root_received)).filter(|wait| !wait.is_zero()),
+            traces_max: usize::try_from(config.num_traces).unwrap_or(usize::MAX),
+            refuses_beyond: config.block_on_overflow,
+            first_match: config.sample_on_first_match,
+            trace_bytes_dropped: Some(config.maximum_trace_size_bytes).filter(|bytes| *bytes > 0),
+            trace_spans_decided: limit(config.max_spans_per_trace),
+            trace_bytes_decided: trace_bytes,
+            budget,
+        }
+    }
+}
+
+/// Kept traces on their way out.
+#[derive(Debug)]
+struct Outgoing {
+    writer: Writer,
+    waiting: VecDeque<Batch>,
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub struct Sampler {
+    rules: Rules,
+    plan: Arc<Plan>,
+    started: Instant,
+    envelopes: Envelopes,
+    shards: Vec<Mutex<Shard>>,
+    /// The number of the oldest trace in each shard, at least.
+    oldest: Vec<AtomicU64>,
+    state: Mutex<State>,
+    outgoing: Mutex<Outgoing>,
+    outbox: Outbox,
+    log: Arc<DecisionLog>,
+    metrics: Metrics,
+    failures: Failures,
+    numbers: AtomicU64,
+    traces: AtomicUsize,
+    /// Bytes of shards, and of batches that wait for the outbox.
+    shard_bytes: AtomicUsize,
+    waiting_bytes: AtomicUsize,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a request or a round did, to be completed outside of locks.
+struct Round {
+    taken: Vec<Taken>,
+    /// Late spans of kept traces.
+    late: Vec<Kept>,
+    tally: Tally,
+}
+
+impl Sampler {
+    /// An empty one whose clock starts now.
+    #[must_use]
+    pub fn new(settings: &Settings, config: &TailSamplingConfig, mut plan: Plan, outbox: Outbox) -> Self {
+        let rules = Rules::new(config, settings);
+        let state = std::mem::take(&mut plan.state);
+        let remembered = |size: u64| {
+            let size = if size == 0 { config.num_traces } else { size };
+            usize::try_from(size).unwrap_or(usize::MAX).div_ceil(SHARDS)
+        };
+        let cache = &config.decision_cache;
+        let (kept, dropped) = (remembered(cache.sampled_cache_size), remembered(cache.non_sampled_cache_size));
+        let expected = config.expected_new_traces_per_sec.saturating_mul(rules.wait.as_secs()).min(config.num_traces);
+        let traces = usize::try_from(expected).unwrap_or_default() / SHARDS;
+        let shard = || Mutex::new(Shard::new(kept, dropped, traces, settings.account.charge(0)));
+        let marking = Marking { reason_attribute: config.reason_attribute.clone(), thresholds: config.adjusted_counts };
+        let writer = Writer::new(marking, Arc::clone(&settings.account));
+        let log_size = usize::try_from(config.decision_log_size).unwrap_or(usize::MAX);
+        Self {
+            rules,
+            started: Instant::now(),
+            envelopes: Envelopes::default(),
+            shards: (0..SHARDS).map(|_| shard()).collect(),
+            oldest: (0..SHARDS).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            state: Mutex::new(state),
+            outgoing: Mutex::new(Outgoing { writer, waiting: VecDeque::new() }),
+            outbox,
+            log: Arc::new(DecisionLog::new(log_size)),
+            metrics: Metrics::new(&settings.telemetry, settings.id.name(), &plan.policies),
+            failures: Failures::new(settings.id.to_string()),
+            plan: Arc::new(plan),
+            numbers: AtomicU64::new(0),
+            traces: AtomicUsize::new(0),
+            shard_bytes: AtomicUsize::new(0),
+            waiting_bytes: AtomicUsize::new(0),
+        }
+    }
+
+    /// What answers for decisions: the log's JSON for a query.
+    pub fn answers(&self) -> impl Fn(&str) -> String + Send + Sync + 'static {
+        let (log, plan) = (Arc::clone(&self.log), Arc::clone(&self.plan));
+        move |query| log.to_json(query, &plan.policies)
+    }
+
+    fn now(&self) -> Duration {
+        Instant::now().saturating_duration_since(self.started)
+    }
+
+    /// Bytes that everything occupies: waiting traces, what is remembered, what is on its way out.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.buffered_bytes() + self.waiting_bytes.load(Ordering::Relaxed) + self.outbox.bytes()
+    }
+
+    fn buffered_bytes(&self) -> usize {
+        self.shard_bytes.load(Ordering::Relaxed) + self.envelopes.held_bytes()
+    }
+
+    /// Takes responsibility for a batch of spans.
+    ///
+    /// # Errors
+    /// Retryable, with the batch, when nothing more can be decided to make room for it.
+    pub fn offer(&self, batch: Batch) -> Result<(), DeliveryError> {
+        let is_full = self.rules.refuses_beyond && self.traces.load(Ordering::Relaxed) >= self.rules.traces_max;
+        if is_full || !self.make_room(batch.encoded_len()) {
+            self.metrics.refused.add(1);
+            let held = self.held_bytes();
+            let (traces, budget) = (self.traces.load(Ordering::Relaxed), self.rules.budget);
+            let message = if is_full {
+                format!("{traces} traces wait for a decision, which is the most that may")
+            } else {
+                format!("{held} of {budget} bytes are held, and nothing more can be decided to make room")
+            };
+            return Err(DeliveryError::retryable(message, batch).with_retry_after(Duration::from_secs(1)));
+        }
+        self.take(batch);
+        self.make_room(0);
+        Ok(())
+    }
+
+    /// Takes spans in, whatever they need.
+    pub fn take(&self, batch: Batch) {
+        let (payload, context, stake) = batch.into_parts();
+        if payload.items() == 0 {
+            return stake.settle(Outcome::Delivered);
+        }
+        let sender = self.envelopes.sender(&context);
+        let reading =
+            Reading { conditions: &self.plan.conditions, envelopes: &self.envelopes, failures: &self.failures };
+        let mut request = Request::read(payload, &context, stake, &sender, reading);
+        let mut parts: Vec<(usize, Part)> =
+            request.parts.drain(..).map(|part| (shard_of(&part.facts.trace_id), part)).collect();
+        parts.sort_by_key(|(shard, _)| *shard);
+        let mut round = self.round();
+        let mut parts = parts.into_iter().peekable();
+        let (mut new, mut late) = (0, [0; 2]);
+        while let Some((place, _)) = parts.peek() {
+            let place = *place;
+            let now = self.now();
+            let Some(shard) = self.shards.get(place) else { break };
+            let mut shard = lock(shard);
+            while let Some((_, part)) = parts.next_if(|(shard, _)| *shard == place) {
+                self.take_part(&mut shard, part, &request, &sender, now, &mut round, (&mut new, &mut late));
+            }
+            self.settle_shard(place, &mut shard);
+        }
+        self.metrics.new_traces.add(new);
+        self.metrics.early_releases.iter().zip(late).for_each(|(counter, count)| counter.add(count));
+        self.complete(round);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the state of one loop")]
+    fn take_part(
+        &self,
+        shard: &mut Shard,
+        part: Part,
+        request: &Request,
+        sender: &Arc<Sender>,
+        now: Duration,
+        round: &mut Round,
+        (new, late): (&mut u64, &mut [u64; 2]),
+    ) {
+        let conditions = &self.plan.conditions;
+        let mut hash = part.hash;
+        let is_same = |trace: &Trace| trace.facts.trace_id == part.facts.trace_id && Arc::ptr_eq(&trace.sender, sender);
+        while shard.traces.get(&hash).is_some_and(|trace| !is_same(trace)) {
+            hash = hash.wrapping_add(1);
+        }
+        let has_root = part.has_root;
+        if shard.traces.contains_key(&hash) {
+            shard.with(hash, |trace| {
+                let (facts, more) = (&mut trace.facts, &part.facts);
+                conditions.merge(&mut facts.bits, &more.bits);
+                first_of(&mut facts.fields, &more.fields);
+                facts.add(more.start, more.end, more.randomness);
+                facts.spans += more.spans;
+                facts.bytes += more.bytes;
+                request.chunks(&part, |chunk| trace.push(chunk));
+                trace.stake.merge(part.stake);
+            });
+        } else if let Some(remembered) = shard.decided(hash) {
+            self.metrics.late_age.record(now.saturating_sub(remembered.at).as_secs() as f64);
+            let [kept, dropped] = late;
+            if remembered.decision.is_kept() {
+                *kept += part.facts.spans;
+                let mut chunks = Vec::new();
+                request.chunks(&part, |chunk| chunks.push(chunk));
+                let (sender, decision) = (Arc::clone(sender), Some(remembered.decision));
+                round.late.push(Kept { sender, chunks, stake: part.stake, decision });
+            } else {
+                *dropped += part.facts.spans;
+                part.stake.settle(Outcome::Dropped(NOT_SAMPLED));
+            }
+            return;
+        } else {
+            *new += 1;
+            self.traces.fetch_add(1, Ordering::Relaxed);
+            let mut trace = Box::new(Trace {
+                number: self.numbers.fetch_add(1, Ordering::Relaxed),
+                sender: Arc::clone(sender),
+                arrived: now,
+                due: tick_after(now + self.rules.wait),
+                facts: part.facts.clone(),
+                stake: pdata::ledger::Stake::none(),
+                chunks: Vec::new(),
+                chunk_bytes: 0,
+            });
+            request.chunks(&part, |chunk| trace.push(chunk));
+            trace.stake = part.stake;
+            shard.insert(hash, trace);
+        }
+        if let Some(wait) = self.rules.wait_after_root
+            && has_root
+        {
+            shard.hasten(hash, tick_after(now + wait));
+        }
+        let Some(trace) = shard.traces.get(&hash) else { return };
+        let (spans, bytes) = (trace.facts.spans, trace.facts.bytes);
+        if self.rules.trace_bytes_dropped.is_some_and(|max| bytes > max) {
+            self.decide(shard, hash, Cause::TooLarge, now, round);
+        } else if spans >= self.rules.trace_spans_decided {
+            self.decide(shard, hash, Cause::Spans, now, round);
+        } else if bytes >= self.rules.trace_bytes_decided {
+            self.decide(shard, hash, Cause::Bytes, now, round);
+        }
+    }
+
+    fn round(&self) -> Round {
+        Round { taken: Vec::new(), late: Vec::new(), tally: Tally::new(self.plan.policies.len()) }
+    }
+
+    /// Decides about a trace and takes it out.
+    fn decide(&self, shard: &mut Shard, hash: u64, cause: Cause, now: Duration, round: &mut Round) {
+        let Some(trace) = shard.remove(hash) else { return };
+        self.traces.fetch_sub(1, Ordering::Relaxed);
+        let decision = if cause == Cause::TooLarge {
+            Decision::NOT_SAMPLED
+        } else {
+            let (policies, tally) = (&self.plan.policies, &mut round.tally);
+            let told = |policy, vote| tally.vote(policy, vote);
+            decide(policies, &trace.facts, &mut lock(&self.state), now, self.rules.first_match, told)
+        };
+        round.tally.decided(decision.verdict, cause, now.saturating_sub(trace.arrived));
+        shard.remember(hash, decision, now);
+        round.taken.push(Taken { trace, decision, cause });
+    }
+
+    /// Notes what a shard occupies and which of its traces is the oldest.
+    fn settle_shard(&self, place: usize, shard: &mut Shard) {
+        let (before, now) = shard.settle_charge();
+        if now > before {
+            self.shard_bytes.fetch_add(now - before, Ordering::Relaxed);
+        } else {
+            self.shard_bytes.fetch_sub(before - now, Ordering::Relaxed);
+        }
+        if let Some(oldest) = self.oldest.get(place) {
+            oldest.store(shard.oldest().map_or(u64::MAX, |(_, number)| number), Ordering::Relaxed);
+        }
+    }
+
+    /// Frees what was dropped, writes what was kept, logs, counts.
+    fn complete(&self, round: Round) {
+        let Round { taken, mut late, tally } = round;
+        if taken.is_empty() && late.is_empty() {
+            return;
+        }
+        self.metrics.add(&tally);
+        let (at, now) = (SystemTime::now(), self.now());
+        self.log.add(taken.iter().map(|taken| Entry {
+            trace_id: taken.trace.facts.trace_id,
+            sender: Arc::clone(&taken.trace.sender),
+            at,
+            decision: taken.decision,
+            cause: taken.cause,
+            spans: taken.trace.facts.spans,
+            bytes: taken.trace.facts.bytes,
+            duration_ms: taken.trace.facts.duration_ms(),
+            waited_s: now.saturating_sub(taken.trace.arrived).as_secs(),
+        }));
+        for Taken { trace, decision, cause } in taken {
+            if decision.verdict == Verdict::Sampled {
+                late.push(Kept::from((*trace, Some(decision))));
+            } else {
+                let reason = if cause == Cause::TooLarge { TOO_LARGE } else { NOT_SAMPLED };
+                trace.stake.settle(Outcome::Dropped(reason));
+            }
+        }
+        if !late.is_empty() {
+            self.send(late);
+        }
+    }
+
+    fn send(&self, kept: Vec<Kept>) {
+        let mut outgoing = lock(&self.outgoing);
+        for kept in kept {
+            outgoing.writer.add(kept, &self.plan.policies);
+        }
+        outgoing.writer.finish();
+        let Outgoing { writer, waiting } = &mut *outgoing;
+        for batch in writer.batches.drain(..) {
+            self.waiting_bytes.fetch_add(batch.encoded_len(), Ordering::Relaxed);
+            waiting.push_back(batch);
+        }
+        self.pump_locked(&mut outgoing);
+    }
+
+    fn pump_locked(&self, outgoing: &mut Outgoing) {
+        while let Some(batch) = outgoing.waiting.pop_front() {
+            let bytes = batch.encoded_len();
+            match self.outbox.try_send(batch) {
+                Ok(()) => self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed),
+                Err(Full(batch)) => return outgoing.waiting.push_front(batch),
+            };
+        }
+    }
+
+    /// Hands what waits to the outbox. Whether something waits still.
+    pub fn pump(&self) -> bool {
+        let mut outgoing = lock(&self.outgoing);
+        self.pump_locked(&mut outgoing);
+        !outgoing.waiting.is_empty()
+    }
+
+    /// Decides traces, the oldest first, until there is room for `more_bytes`. Whether there is.
+    fn make_room(&self, more_bytes: usize) -> bool {
+        let Rules { budget, traces_max, .. } = self.rules;
+        let inside = budget - budget / OUT_SHARE;
+        for decided in 0..MADE_ROOM_MAX / TURN + 1 {
+            let (buffered, held) = (self.buffered_bytes(), self.held_bytes());
+            let traces = self.traces.load(Ordering::Relaxed);
+            let excess = (buffered.saturating_add(more_bytes).saturating_sub(inside))
+                .max(held.saturating_add(more_bytes).saturating_sub(budget));
+            if excess == 0 && traces <= traces_max {
+                return true;
+            }
+            if traces == 0 {
+                // What is left are tables, and what is on its way out.
+                self.envelopes.sweep();
+                self.pump();
+                let is_empty = self.waiting_bytes.load(Ordering::Relaxed) == 0 && self.outbox.bytes() == 0;
+                return is_empty || self.held_bytes().saturating_add(more_bytes) <= budget;
+            }
+            if decided == MADE_ROOM_MAX / TURN {
+                break;
+            }
+            let cause = if excess == 0 { Cause::Traces } else { Cause::Budget };
+            let too_many = traces.saturating_sub(traces_max).min(TURN);
+            self.decide_oldest(excess, too_many, cause);
+        }
+        more_bytes == 0 || self.held_bytes().saturating_add(more_bytes) <= budget
+    }
+
+    /// Decides up to [`TURN`] traces, the oldest first, until `bytes` are taken out of shards and `count` traces.
+    pub fn decide_oldest(&self, bytes: usize, count: usize, cause: Cause) -> bool {
+        let mut round = self.round();
+        let mut taken_bytes = 0;
+        while round.taken.len() < TURN && (taken_bytes < bytes || round.taken.len() < count) {
+            let oldest = self.oldest.iter().enumerate().min_by_key(|(_, oldest)| oldest.load(Ordering::Relaxed));
+            let Some((place, _)) = oldest.filter(|(_, oldest)| oldest.load(Ordering::Relaxed) < u64::MAX) else {
+                break;
+            };
+            let Some(shard) = self.shards.get(place) else { break };
+            let mut shard = lock(shard);
+            if let Some((hash, _)) = shard.oldest() {
+                self.decide(&mut shard, hash, cause, self.now(), &mut round);
+                taken_bytes += round.taken.last().map_or(0, |taken| taken.trace.held_bytes());
+            }
+            self.settle_shard(place, &mut shard);
+        }
+        let is_something = !round.taken.is_empty();
+        self.complete(round);
+        is_something
+    }
+
+    /// Decides what is due, at most [`TURN`] traces of one shard. Whether there may be more there.
+    pub fn decide_due(&self, place: usize) -> bool {
+        let Some(shard) = self.shards.get(place) else { return false };
+        let now = self.now();
+        let tick = now.as_secs();
+        let mut round = self.round();
+        {
+            let mut shard = lock(shard);
+            while round.taken.len() < TURN
+                && let Some(hash) = shard.next_due(tick)
+            {
+                self.decide(&mut shard, hash, Cause::Wait, now, &mut round);
+            }
+            if round.taken.is_empty() {
+                shard.shrink();
+            }
+            self.settle_shard(place, &mut shard);
+        }
+        let is_more = round.taken.len() == TURN;
+        self.complete(round);
+        is_more
+    }
+
+    /// When the next tick is.
+    #[must_use]
+    pub fn next_tick(&self) -> Instant {
+        self.started + Duration::from_secs(self.now().as_secs() + 1)
+    }
+
+    /// Places of shards.
+    #[must_use]
+    pub fn shards(&self) -> std::ops::Range<usize> {
+        0..self.shards.len()
+    }
+
+    /// After a round of decisions that took so long: forgets what is not needed, shows numbers.
+    pub fn end_round(&self, took: Duration) {
+        self.envelopes.sweep();
+        self.metrics.timer_latency.record(took.as_millis() as f64);
+        self.show();
+    }
+
+    /// Shows how much is held.
+    pub fn show(&self) {
+        let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        self.metrics.on_memory.set(number(self.traces.load(Ordering::Relaxed)));
+        self.metrics.held_bytes.set(number(self.held_bytes()));
+    }
+
+    /// Takes out all traces undecided, the oldest first.
+    #[must_use]
+    pub fn take_all(&self) -> Vec<Box<Trace>> {
+        let mut all = Vec::new();
+        for place in self.shards() {
+            let Some(shard) = self.shards.get(place) else { break };
+            let mut shard = lock(shard);
+            let hashes: Vec<u64> = shard.traces.keys().copied().collect();
+            all.extend(hashes.into_iter().filter_map(|hash| shard.remove(hash)));
+            self.settle_shard(place, &mut shard);
+        }
+        self.traces.fetch_sub(all.len(), Ordering::Relaxed);
+        all.sort_unstable_by_key(|trace| trace.number);
+        all
+    }
+
+    /// Batches of undecided traces.
+    #[must_use]
+    pub fn undecided(&self, traces: Vec<Box<Trace>>) -> Vec<Batch> {
+        let mut outgoing = lock(&self.outgoing);
+        for trace in traces {
+            outgoing.writer.add(Kept::from((*trace, None)), &self.plan.policies);
+        }
+        outgoing.writer.finish();
+        std::mem::take(&mut outgoing.writer.batches)
+    }
+
+    /// Takes the batches that wait for the outbox.
+    #[must_use]
+    pub fn take_waiting(&self) -> VecDeque<Batch> {
+        self.waiting_bytes.store(0, Ordering::Relaxed);
+        std::mem::take(&mut lock(&self.outgoing).waiting)
+    }
+}
+
+/// The first tick at or after a time. Ticks are seconds since the start.
+fn tick_after(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
+/// Spreads trace IDs. Not keyed: who aims at one shard makes a lock busier, no more.
+fn shard_of(trace_id: &[u8; 16]) -> usize {
+    let folded = trace_id.iter().fold(0_u8, |all, byte| all.rotate_left(3) ^ byte);
+    usize::from(folded) % SHARDS
+}

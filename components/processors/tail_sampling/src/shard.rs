@@ -1,0 +1,157 @@
+//! A share of all traces, behind one lock: what waits, in order of arrival, and what was decided.
+//!
+//! All traces wait equally long, so the order of arrival is the order of deadlines: two queues (from the first span, from
+//! the root) stand for timers. A queue may name traces that are gone; they are passed over.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use pdata::account::Charge;
+
+use crate::log::Cause;
+use crate::policy::{Decision, Verdict};
+use crate::remembered::{ByHash, Decisions, Remembered};
+use crate::trace::Trace;
+
+/// A trace in a queue: its hash, its number, the tick at which it is due.
+type Waiting = (u64, u64, u64);
+
+/// See the module's head.
+#[derive(Debug)]
+pub struct Shard {
+    /// What waits.
+    pub traces: ByHash<Box<Trace>>,
+    by_arrival: VecDeque<Waiting>,
+    by_root: VecDeque<Waiting>,
+    kept: Decisions,
+    dropped: Decisions,
+    /// Bytes of all traces in `traces`.
+    trace_bytes: usize,
+    /// What it occupies, on the account of all telemetry.
+    charge: Charge,
+}
+
+/// A trace that was taken out.
+#[derive(Debug)]
+pub struct Taken {
+    /// The trace.
+    pub trace: Box<Trace>,
+    /// What was decided.
+    pub decision: Decision,
+    /// Why then.
+    pub cause: Cause,
+}
+
+impl Shard {
+    /// An empty one that remembers so many decisions, made large enough for so many traces.
+    #[must_use]
+    pub fn new(kept: usize, dropped: usize, traces: usize, charge: Charge) -> Self {
+        let mut table = ByHash::default();
+        table.reserve(traces);
+        Self {
+            traces: table,
+            by_arrival: VecDeque::with_capacity(traces),
+            by_root: VecDeque::new(),
+            kept: Decisions::new(kept),
+            dropped: Decisions::new(dropped),
+            trace_bytes: 0,
+            charge,
+        }
+    }
+
+    /// Adds a trace.
+    pub fn insert(&mut self, hash: u64, trace: Box<Trace>) {
+        self.by_arrival.push_back((hash, trace.number, trace.due));
+        self.trace_bytes += trace.held_bytes();
+        self.traces.insert(hash, trace);
+    }
+
+    /// Adds to a trace; `None` if it is not there.
+    pub fn with<T>(&mut self, hash: u64, work: impl FnOnce(&mut Trace) -> T) -> Option<T> {
+        let trace = self.traces.get_mut(&hash)?;
+        let before = trace.held_bytes();
+        let result = work(trace);
+        self.trace_bytes = (self.trace_bytes + trace.held_bytes()).saturating_sub(before);
+        Some(result)
+    }
+
+    /// Makes a trace due at `tick`, if that is earlier.
+    pub fn hasten(&mut self, hash: u64, tick: u64) {
+        let Some(trace) = self.traces.get_mut(&hash) else { return };
+        if tick < trace.due {
+            trace.due = tick;
+            self.by_root.push_back((hash, trace.number, tick));
+        }
+    }
+
+    /// Takes out a trace.
+    pub fn remove(&mut self, hash: u64) -> Option<Box<Trace>> {
+        let trace = self.traces.remove(&hash)?;
+        self.trace_bytes = self.trace_bytes.saturating_sub(trace.held_bytes());
+        Some(trace)
+    }
+
+    /// Remembers a decision.
+    pub fn remember(&mut self, hash: u64, decision: Decision, at: Duration) {
+        let decisions = if decision.verdict == Verdict::Sampled { &mut self.kept } else { &mut self.dropped };
+        decisions.insert(hash, Remembered { at, decision });
+    }
+
+    /// The decision about a trace that is gone.
+    pub fn decided(&mut self, hash: u64) -> Option<Remembered> {
+        self.kept.get(hash).or_else(|| self.dropped.get(hash))
+    }
+
+    /// The oldest trace: its hash and number.
+    pub fn oldest(&mut self) -> Option<(u64, u64)> {
+        while let Some((hash, number, _)) = self.by_arrival.front() {
+            if self.traces.get(hash).is_some_and(|trace| trace.number == *number) {
+                return Some((*hash, *number));
+            }
+            self.by_arrival.pop_front();
+        }
+        None
+    }
+
+    /// Takes a trace that is due at `tick` from the queues: its hash.
+    pub fn next_due(&mut self, tick: u64) -> Option<u64> {
+        for queue in [&mut self.by_root, &mut self.by_arrival] {
+            while let Some((hash, number, due)) = queue.front().copied()
+                && due <= tick
+            {
+                queue.pop_front();
+                if self.traces.get(&hash).is_some_and(|trace| trace.number == number) {
+                    return Some(hash);
+                }
+            }
+        }
+        None
+    }
+
+    /// Gives room of queues back that much fewer traces need.
+    pub fn shrink(&mut self) {
+        for queue in [&mut self.by_arrival, &mut self.by_root] {
+            if queue.capacity() > 1024 && queue.len() < queue.capacity() / 8 {
+                queue.shrink_to(queue.len() * 2);
+            }
+        }
+        if self.traces.capacity() > 1024 && self.traces.len() < self.traces.capacity() / 8 {
+            self.traces.shrink_to(self.traces.len() * 2);
+        }
+    }
+
+    /// Bytes that it occupies.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let queues = (self.by_arrival.capacity() + self.by_root.capacity()) * size_of::<Waiting>();
+        let table = self.traces.capacity() * (size_of::<(u64, Box<Trace>)>() + 1) * 8 / 7;
+        self.trace_bytes + queues + table + self.kept.held_bytes() + self.dropped.held_bytes()
+    }
+
+    /// Charges what it occupies. What that was before, and is now.
+    pub fn settle_charge(&mut self) -> (usize, usize) {
+        let (before, now) = (self.charge.bytes(), self.held_bytes());
+        self.charge.resize(now);
+        (before, now)
+    }
+}

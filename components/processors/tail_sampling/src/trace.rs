@@ -1,0 +1,95 @@
+//! A trace that waits: its spans as bytes, and what is known of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pdata::ledger::Stake;
+
+use crate::envelope::{Envelope, Sender};
+use crate::policy::{Decision, Facts};
+
+/// Spans that came together are kept in pieces of this size, a larger span alone.
+pub const CHUNK_BYTES_MAX: usize = 64 << 10;
+
+/// What the allocator makes of an allocation.
+#[must_use]
+pub const fn allocated(bytes: usize) -> usize {
+    let with_header = (bytes + 8).next_multiple_of(16);
+    if with_header < 32 { 32 } else { with_header }
+}
+
+/// Spans of a trace that came together, of one scope.
+#[derive(Debug)]
+pub struct Chunk {
+    /// Fields `spans` of a `ScopeSpans`, tags and lengths included.
+    pub bytes: Box<[u8]>,
+    /// Resource and scope.
+    pub envelope: Arc<Envelope>,
+    /// Spans.
+    pub spans: u32,
+}
+
+impl Chunk {
+    /// Bytes that it occupies beside its place in a list.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        allocated(self.bytes.len())
+    }
+}
+
+/// A trace that waits for its decision.
+#[derive(Debug)]
+pub struct Trace {
+    /// Orders traces by arrival.
+    pub number: u64,
+    /// Who sent it.
+    pub sender: Arc<Sender>,
+    /// When its first span arrived, since the start of the processor.
+    pub arrived: Duration,
+    /// The tick at which it is decided.
+    pub due: u64,
+    /// What is known of it.
+    pub facts: Facts,
+    /// Its side of the books.
+    pub stake: Stake,
+    /// Its spans in order of arrival.
+    pub chunks: Vec<Chunk>,
+    /// Bytes of its chunks.
+    pub chunk_bytes: usize,
+}
+
+impl Trace {
+    /// Bytes that it occupies.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        allocated(size_of::<Self>()) + self.chunk_bytes + allocated(self.chunks.capacity() * size_of::<Chunk>())
+    }
+
+    /// Adds spans.
+    pub fn push(&mut self, chunk: Chunk) {
+        if self.chunks.len() == self.chunks.capacity() {
+            self.chunks.reserve_exact(self.chunks.len() / 2 + 1);
+        }
+        self.chunk_bytes += chunk.held_bytes();
+        self.chunks.push(chunk);
+    }
+}
+
+/// Spans on their way out.
+#[derive(Debug)]
+pub struct Kept {
+    /// Who sent them.
+    pub sender: Arc<Sender>,
+    /// The spans.
+    pub chunks: Vec<Chunk>,
+    /// Their side of the books.
+    pub stake: Stake,
+    /// Why they are kept; none for spans that are passed on undecided.
+    pub decision: Option<Decision>,
+}
+
+impl From<(Trace, Option<Decision>)> for Kept {
+    fn from((trace, decision): (Trace, Option<Decision>)) -> Self {
+        Self { sender: trace.sender, chunks: trace.chunks, stake: trace.stake, decision }
+    }
+}

@@ -1,0 +1,96 @@
+//! What is accepted, what is refused, and with which words.
+
+use processor_tail_sampling::config::TailSamplingConfig;
+use processor_tail_sampling::factory;
+
+fn errors(yaml: &str) -> String {
+    config::decode_str::<TailSamplingConfig>(yaml).map_or_else(|errors| errors.to_string(), |_| String::new())
+}
+
+fn policy(policy: &str) -> String {
+    errors(&format!("policies: [{{name: p, {policy}}}]"))
+}
+
+#[test]
+fn the_readme_lists_the_options() {
+    testkit::readme::options_are_current(env!("CARGO_MANIFEST_DIR"), &factory()).unwrap();
+}
+
+#[test]
+fn every_policy_type_is_accepted() {
+    for accepted in [
+        "type: always_sample",
+        "type: latency, latency: {threshold_ms: 10, upper_threshold_ms: 20}",
+        "type: numeric_attribute, numeric_attribute: {key: k, min_value: 1, max_value: 2, invert_match: true}",
+        "type: probabilistic, probabilistic: {hash_salt: s, sampling_percentage: 10}",
+        "type: status_code, status_code: {status_codes: [OK, ERROR, UNSET]}",
+        "type: string_attribute, string_attribute: {key: k, values: ['a.*'], enabled_regex_matching: true}",
+        "type: trace_state, trace_state: {key: k, values: [a]}",
+        "type: trace_flags",
+        "type: rate_limiting, rate_limiting: {spans_per_second: 5}",
+        "type: bytes_limiting, bytes_limiting: {bytes_per_second: 5, burst_capacity: 7}",
+        "type: span_count, span_count: {min_spans: 2, max_spans: 3}",
+        "type: boolean_attribute, boolean_attribute: {key: k, value: true}",
+        "type: ottl_condition, ottl_condition: {span: ['attributes[\"a\"] == \"b\"'], spanevent: ['name == \"x\"']}",
+        "type: ottl_condition, ottl_condition: {span: ['span.attributes[\"a\"] == resource.attributes[\"b\"]']}",
+        "type: and, and: {and_sub_policy: [{name: a, type: always_sample}, {name: b, type: not, not: {not_sub_policy: {type: trace_flags}}}]}",
+        "type: not, not: {not_sub_policy: {name: a, type: status_code, status_code: {status_codes: [OK]}}}",
+        "type: drop, drop: {drop_sub_policy: [{name: a, type: always_sample}]}",
+        "type: composite, composite: {max_total_spans_per_second: 10, composite_sub_policy: [{name: a, type: and, and: {and_sub_policy: [{type: always_sample}]}}], rate_allocation: [{policy: a, percent: 50}]}",
+        "type: throughput, throughput: {spans_per_second: 10, key: [service.name]}",
+    ] {
+        assert_eq!(policy(accepted), "", "{accepted}");
+    }
+}
+
+#[test]
+fn what_cannot_work_is_refused_where_it_stands() {
+    for (refused, words) in [
+        ("type: nonsense", "unknown sampling policy type nonsense"),
+        ("type: ''", "unknown sampling policy type"),
+        ("type: numeric_attribute, numeric_attribute: {key: k}", "0 counts as not set"),
+        ("type: status_code", "expected at least one status code to filter on"),
+        ("type: status_code, status_code: {status_codes: [error]}", "unknown status code \"error\""),
+        (
+            "type: string_attribute, string_attribute: {values: ['('], enabled_regex_matching: true}",
+            "error parsing regexp",
+        ),
+        ("type: ottl_condition", "expected at least one OTTL condition"),
+        ("type: ottl_condition, ottl_condition: {span: ['nonsense(']}", "policies::0::ottl_condition::span"),
+        ("type: and", "`and_sub_policy` must have at least one policy"),
+        ("type: drop", "`drop_sub_policy` must have at least one policy"),
+        ("type: not", "`not_sub_policy` must be set"),
+        ("type: and, and: {and_sub_policy: [{type: and}]}", "unknown sampling policy type and"),
+        ("type: drop, drop: {drop_sub_policy: [{type: composite}]}", "unknown sampling policy type composite"),
+        ("type: rate_limiting, rate_limiting: {spans_per_second: -1}", "must not be negative"),
+        ("type: throughput", "`spans_per_second` must be positive"),
+        ("type: always_sample, colour: red", "invalid keys: colour"),
+    ] {
+        let told = policy(refused);
+        assert!(told.contains(words), "{refused}: {told}");
+    }
+    let always = "policies: [{name: a, type: always_sample}]";
+    for (refused, words) in [
+        ("policies: []".to_owned(), "at least one policy"),
+        ("decision_wait: 5s".to_owned(), "policies"),
+        ("policies: [{type: always_sample}]".to_owned(), "policy name cannot be empty"),
+        (
+            "policies: [{name: a, type: always_sample}, {name: a, type: trace_flags}]".to_owned(),
+            "duplicate policy name \"a\"",
+        ),
+        (format!("{always}\nnum_traces: 0"), "`num_traces` must be positive"),
+        (format!("{always}\ndecision_wait: -1s"), "`decision_wait` must be between"),
+        (format!("{always}\ntail_storage: file_storage"), "waiting spans are kept in memory"),
+        (format!("{always}\nsampling_strategy: span-ingest"), "span-ingest"),
+        (format!("{always}\nmemory_budget: lots"), "not a size in bytes"),
+        (format!("{always}\nadjusted_counts: true\nsample_on_first_match: true"), "cannot be used with"),
+        (
+            "adjusted_counts: true\npolicies: [{name: a, type: probabilistic, probabilistic: {hash_salt: x}}]"
+                .to_owned(),
+            "`hash_salt` has no meaning",
+        ),
+    ] {
+        let told = errors(&refused);
+        assert!(told.contains(words), "{refused}: {told}");
+    }
+}
