@@ -75,6 +75,22 @@ impl Actions {
 }
 
 impl Bound<'_> {
+    /// Runs the actions on an item, which need not be open: where they allow it, in one pass over its bytes.
+    ///
+    /// # Errors
+    /// As [`Bound::apply`].
+    pub fn apply_at(&mut self, editor: &mut Editor, at: At) -> Result<(), EditError> {
+        if let Some(plain) = &self.actions.plain
+            && let Some(outcome) = plain.run(editor, at)
+        {
+            return outcome.map(|_| ());
+        }
+        match editor.open(at) {
+            Some(item) => self.apply(editor, item),
+            None => Ok(()),
+        }
+    }
+
     /// Runs the actions, one after another, on the attributes of a message.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use pdata::edit::Write;
 
 use crate::config::ActionConfig;
 use crate::convert::Target;
+use crate::plain::Plain;
 use crate::source::{Fixed, Request};
 
 /// A compiled list of actions.
@@ -17,6 +18,8 @@ pub struct Actions {
     pub(crate) extracts: usize,
     /// How many actions choose keys by a pattern.
     pub(crate) keys_by_pattern: usize,
+    /// The same list, where one pass over an item's bytes does it.
+    pub(crate) plain: Option<Plain>,
 }
 
 #[derive(Clone, Debug)]
@@ -90,6 +93,7 @@ impl Actions {
                 }
             }
         }
+        actions.plain = Plain::of(&actions.list);
         actions
     }
 

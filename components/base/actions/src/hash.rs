@@ -1,7 +1,7 @@
 //! Hashed values.
 
 use pdata::EditError;
-use pdata::edit::{Attribute, Value};
+use pdata::edit::{Attribute, Value, ValueRef};
 use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
 
@@ -12,26 +12,29 @@ const START: [u32; 8] =
 const ONE_BLOCK_MAX: usize = 55;
 
 /// Replaces a value by the SHA-256 of its bytes in lower-case hexadecimal. Numbers are their eight bytes, little-endian,
-/// flags one byte. Of an empty text, and of values of other types, nothing is left but an empty text.
+/// flags one byte. Of values of other types nothing is left but an empty text.
 pub(crate) fn hash(attribute: &mut Attribute<'_>) -> Result<(), EditError> {
-    let value = attribute.value();
+    let hex = hex_of(attribute.value());
+    let text = hex.as_ref().map_or("", |hex| std::str::from_utf8(hex).expect("digits are ASCII"));
+    attribute.set(Value::Str(text)).map(|_| ())
+}
+
+/// The digits for a value; `None` for values that have no bytes to hash.
+pub(crate) fn hex_of(value: ValueRef<'_>) -> Option<[u8; 64]> {
     let digest = match value.str_bytes() {
-        Some([]) => None,
-        Some(text) => Some(sha256(text)),
+        Some(text) => sha256(text),
         None => match value.get() {
-            Value::Bool(truth) => Some(sha256(&[u8::from(truth)])),
-            Value::Int(int) => Some(sha256(&int.to_le_bytes())),
-            Value::Double(double) => Some(sha256(&double.to_le_bytes())),
-            _ => None,
+            Value::Bool(truth) => sha256(&[u8::from(truth)]),
+            Value::Int(int) => sha256(&int.to_le_bytes()),
+            Value::Double(double) => sha256(&double.to_le_bytes()),
+            _ => return None,
         },
     };
-    let Some(digest) = digest else { return attribute.set(Value::Str("")).map(|_| ()) };
     let mut hex = [0; 64];
     for (text, word) in hex.as_chunks_mut::<8>().0.iter_mut().zip(digest) {
         *text = digits(word);
     }
-    let hex = std::str::from_utf8(&hex).expect("digits are ASCII");
-    attribute.set(Value::Str(hex)).map(|_| ())
+    Some(hex)
 }
 
 /// The eight words of a SHA-256. What is hashed is mostly short: one block, which is padded here, without a buffer.

@@ -17,6 +17,7 @@ mod compile;
 pub mod config;
 mod convert;
 mod hash;
+mod plain;
 mod source;
 
 pub use crate::apply::Bound;

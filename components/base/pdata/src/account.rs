@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,10 +26,20 @@ pub struct ByteAccount {
     refused_requests: AtomicU64,
 }
 
+/// What is short when bytes are not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortage {
+    /// Memory for telemetry.
+    Memory,
+    /// Anything, at a gate that lets a share of requests in.
+    Load,
+}
+
 /// Why bytes were not admitted. Retryable by definition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("data refused due to high memory usage: {held} bytes held, {asked} more asked for, limit {limit}")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overloaded {
+    /// What is short.
+    pub shortage: Shortage,
     /// Bytes on the account when asked.
     pub held: usize,
     /// Bytes asked for.
@@ -39,6 +49,21 @@ pub struct Overloaded {
     /// How long the sender should wait before it tries again.
     pub retry_after: Duration,
 }
+
+impl fmt::Display for Overloaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { held, asked, limit, .. } = self;
+        match self.shortage {
+            Shortage::Memory => write!(
+                f,
+                "data refused due to high memory usage: {held} bytes held, {asked} more asked for, limit {limit}"
+            ),
+            Shortage::Load => f.write_str("data refused due to overload, try again later"),
+        }
+    }
+}
+
+impl std::error::Error for Overloaded {}
 
 impl ByteAccount {
     /// An account that admits up to `cap_bytes`.
@@ -123,7 +148,8 @@ impl ByteAccount {
         if before.saturating_add(bytes) > limit {
             self.held.fetch_sub(bytes, Ordering::Relaxed);
             self.refused_requests.fetch_add(1, Ordering::Relaxed);
-            return Err(Overloaded { held: before, asked: bytes, limit, retry_after: RETRY_HINT });
+            let (shortage, retry_after) = (Shortage::Memory, RETRY_HINT);
+            return Err(Overloaded { shortage, held: before, asked: bytes, limit, retry_after });
         }
         self.peak.fetch_max(before.saturating_add(bytes), Ordering::Relaxed);
         self.taken.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -220,12 +246,28 @@ impl AsRef<[u8]> for Charged {
     }
 }
 
-/// A memory limiter's bar in front of a pipeline. The graph hands the gates that lie downstream to each receiver's
-/// edge, which asks them before a body is read.
+/// The golden ratio of 2^32: multiples of it, in 32 bits, are spread as evenly as can be, however many are taken.
+const GOLDEN: u32 = 0x9e37_79b9;
+
+/// All requests, as a share at a gate.
+const EVERY: u64 = 1 << 32;
+
+/// `hint` ±50 %, another one each turn, so that those who are refused together do not come back together.
+fn jittered(hint: Duration, turn: u64) -> Duration {
+    let place = f64::from((turn as u32).wrapping_mul(GOLDEN)) / EVERY as f64;
+    hint.mul_f64(0.5 + place)
+}
+
+/// A memory limiter's bar in front of a pipeline, or in front of all. The graph hands the gates that lie downstream to each
+/// receiver's edge, which asks them before a body is read.
 #[derive(Debug)]
 pub struct Gate {
     soft_bytes: AtomicUsize,
     closed: AtomicBool,
+    /// How many of [`EVERY`] requests are let in.
+    admitted: AtomicU64,
+    asked: AtomicU32,
+    retry_millis: AtomicU64,
     refused_requests: AtomicU64,
 }
 
@@ -236,6 +278,9 @@ impl Gate {
         Arc::new(Self {
             soft_bytes: AtomicUsize::new(soft_bytes),
             closed: AtomicBool::new(false),
+            admitted: AtomicU64::new(EVERY),
+            asked: AtomicU32::new(0),
+            retry_millis: AtomicU64::new(RETRY_HINT.as_millis() as u64),
             refused_requests: AtomicU64::new(0),
         })
     }
@@ -262,6 +307,22 @@ impl Gate {
         self.closed.load(Ordering::Relaxed)
     }
 
+    /// Lets in this share of requests, 0 to 1, evenly spread, whatever the account holds; all of them to begin with. Those
+    /// that are refused are told to come back after `retry_hint` ±50 %.
+    pub fn set_admitted(&self, share: f64, retry_hint: Duration) {
+        self.retry_millis.store(u64::try_from(retry_hint.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.admitted.store((share.clamp(0.0, 1.0) * EVERY as f64) as u64, Ordering::Relaxed);
+    }
+
+    fn is_unlucky(&self) -> bool {
+        let admitted = self.admitted.load(Ordering::Relaxed);
+        admitted < EVERY && u64::from(self.asked.fetch_add(GOLDEN, Ordering::Relaxed)) >= admitted
+    }
+
+    fn retry_hint(&self) -> Duration {
+        Duration::from_millis(self.retry_millis.load(Ordering::Relaxed))
+    }
+
     /// How many requests it has refused.
     #[must_use]
     pub fn refused_requests(&self) -> u64 {
@@ -271,12 +332,24 @@ impl Gate {
     /// May `more_bytes` be added to what `account` holds?
     ///
     /// # Errors
-    /// [`Overloaded`] when the gate is closed or the sum would reach the soft limit.
+    /// [`Overloaded`] when the gate is closed, the sum would reach the soft limit, or the request is not of the share that is
+    /// let in.
     pub fn check(&self, account: &ByteAccount, more_bytes: usize) -> Result<(), Overloaded> {
         let (held, limit) = (account.held(), self.soft_bytes());
         if self.is_closed() || held.saturating_add(more_bytes) >= limit {
             self.refused_requests.fetch_add(1, Ordering::Relaxed);
-            return Err(Overloaded { held, asked: more_bytes, limit, retry_after: RETRY_HINT });
+            return Err(Overloaded {
+                shortage: Shortage::Memory,
+                held,
+                asked: more_bytes,
+                limit,
+                retry_after: RETRY_HINT,
+            });
+        }
+        if self.is_unlucky() {
+            let turn = self.refused_requests.fetch_add(1, Ordering::Relaxed);
+            let retry_after = jittered(self.retry_hint(), turn);
+            return Err(Overloaded { shortage: Shortage::Load, held, asked: more_bytes, limit, retry_after });
         }
         Ok(())
     }
@@ -330,5 +403,28 @@ mod tests {
         gate.set_closed(true);
         assert!(gate.check(&account, 0).is_err());
         assert_eq!(gate.refused_requests(), 2);
+    }
+
+    #[test]
+    fn gate_lets_a_share_in_evenly_and_spreads_who_comes_back() {
+        let account = ByteAccount::unlimited();
+        let gate = Gate::new(usize::MAX);
+        gate.set_admitted(0.25, Duration::from_secs(4));
+        let mut refusals = Vec::new();
+        for hundred in 1..=10 {
+            let asked = (0..100).map(|_| gate.check(&account, 1));
+            refusals.extend(asked.filter_map(Result::err));
+            let expected = 75 * hundred;
+            assert!(refusals.len().abs_diff(expected) <= 2, "{} instead of {expected}", refusals.len());
+        }
+        assert!(refusals.iter().all(|refusal| refusal.shortage == Shortage::Load));
+        let delays = refusals.iter().map(|refusal| refusal.retry_after.as_secs_f64());
+        assert!(delays.clone().all(|delay| (2.0..6.0).contains(&delay)));
+        assert!((delays.sum::<f64>() / refusals.len() as f64 - 4.0).abs() < 0.05);
+        assert_eq!(refusals[0].to_string(), "data refused due to overload, try again later");
+        gate.set_admitted(1.0, RETRY_HINT);
+        assert!((0..100).all(|_| gate.check(&account, 1).is_ok()));
+        gate.set_admitted(0.0, RETRY_HINT);
+        assert!((0..100).all(|_| gate.check(&account, 1).is_err()));
     }
 }

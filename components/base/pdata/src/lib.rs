@@ -6,8 +6,8 @@
 //!
 //! Reading order: [`signal`], [`wire`] (varints and fields), [`schema`] (OTLP's field tables), [`validate`],
 //! [`payload`], [`context`], [`account`] (bytes in memory), [`ledger`] (items accounted for), [`batch`].
-//! Then what is done with telemetry: [`view`] (reading in place), [`index`] (where items are), [`split`], [`retain`],
-//! [`regroup`], [`edit`], [`build`] (creating).
+//! Then what is done with telemetry: [`view`] (reading in place), [`index`] (where items are), [`split`], [`partition`],
+//! [`retain`], [`regroup`], [`edit`], [`build`] (creating).
 //!
 //! Deliberately absent: I/O, async, serde, JSON (see the `otlp` crate), configuration.
 
@@ -18,6 +18,7 @@ pub mod context;
 pub mod edit;
 pub mod index;
 pub mod ledger;
+pub mod partition;
 pub mod payload;
 pub mod regroup;
 pub mod retain;

@@ -1,5 +1,5 @@
 //! Copying chosen items of a request, with what is around them, into a request of their own: the machine below
-//! [splitting](crate::split) and [removing](crate::retain).
+//! [splitting](crate::split), [dividing](crate::partition) and [removing](crate::retain).
 //!
 //! A container (resource group, scope group, metric) all of whose items are chosen is copied as it stands, neighbours in
 //! one go. One of which some are chosen is written anew, with all its other fields. One of which none are chosen is left
@@ -34,6 +34,11 @@ impl<'a> Selection<'a> {
     pub(crate) fn part(segment: &'a Segment, signal: Signal, kept: &'a Range<u32>) -> Self {
         let index = segment.item_index(signal);
         Self { bytes: segment.bytes(), index, kept: std::slice::from_ref(kept), keeps_empty: false }
+    }
+
+    /// The items at `kept`, one of several parts that all items are divided into.
+    pub(crate) fn chosen(segment: &'a Segment, signal: Signal, kept: &'a [Range<u32>]) -> Self {
+        Self { bytes: segment.bytes(), index: segment.item_index(signal), kept, keeps_empty: false }
     }
 
     /// What is left when all but the items at `kept` are removed.

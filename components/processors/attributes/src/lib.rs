@@ -55,9 +55,7 @@ impl Attributes {
             if cursor.as_mut().is_some_and(|cursor| !cursor.selects(editor, &place)) {
                 continue;
             }
-            if let Some(item) = editor.open(place.at()) {
-                actions.apply(editor, item)?;
-            }
+            actions.apply_at(editor, place.at())?;
         }
         Ok(())
     }

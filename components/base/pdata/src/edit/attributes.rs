@@ -216,7 +216,7 @@ enum Rest<'a> {
 }
 
 /// Length of the key's field, and the value, of a pair that is a short key and then a value or nothing, as SDKs write it.
-fn plain_parts(pair: &[u8]) -> Option<(usize, Option<&[u8]>)> {
+pub(super) fn plain_parts(pair: &[u8]) -> Option<(usize, Option<&[u8]>)> {
     let [0x0a, len @ 0..=0x7f, rest @ ..] = pair else { return None };
     let rest = rest.get(usize::from(*len)..)?;
     let key_field = pair.len() - rest.len();

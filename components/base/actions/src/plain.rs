@@ -1,0 +1,67 @@
+//! Lists of actions that look at some keys, each for itself, done in one pass over an item's bytes.
+
+use pdata::edit::{At, EditError, Editor, Keys, Rewrite, Value, ValueRef, Write};
+
+use crate::compile::{Action, From};
+use crate::hash::hex_of;
+use crate::source::Fixed;
+
+/// What is done about a key.
+#[derive(Clone, Debug)]
+enum Op {
+    Delete,
+    Hash,
+    Write(Write, Fixed),
+}
+
+/// Such a list.
+#[derive(Clone, Debug)]
+pub(crate) struct Plain {
+    keys: Keys,
+    ops: Vec<(String, Op)>,
+}
+
+impl Plain {
+    /// The list as such a one, if each action is about one key of its own and needs nothing else.
+    pub(crate) fn of(list: &[Action]) -> Option<Self> {
+        let mut ops: Vec<(String, Op)> = Vec::new();
+        for action in list {
+            let (key, op) = match action {
+                Action::Delete { key: Some(key), pattern: None } => (key, Op::Delete),
+                Action::Hash { key: Some(key), pattern: None } => (key, Op::Hash),
+                Action::Write { key, how, from: From::Fixed(fixed), .. } => (key, Op::Write(*how, fixed.clone())),
+                _ => return None,
+            };
+            if ops.iter().any(|(known, _)| known == key) {
+                return None;
+            }
+            ops.push((key.clone(), op));
+        }
+        (!ops.is_empty()).then(|| Self { keys: Keys::new(ops.iter().map(|(key, _)| key.as_str())), ops })
+    }
+
+    /// Runs the list on an item. `None`, and nothing done, where the item has to be opened for that.
+    pub(crate) fn run(&self, editor: &mut Editor, at: At) -> Option<Result<bool, EditError>> {
+        let rewrite = |key: usize, times: u32, value: ValueRef<'_>, out: &mut Vec<u8>| match self.ops.get(key) {
+            None | Some((_, Op::Write(Write::Insert, _))) => Rewrite::Keep,
+            Some((_, Op::Delete)) => Rewrite::Delete,
+            Some((_, Op::Hash)) => {
+                let hex = hex_of(value);
+                let text = hex.as_ref().map_or("", |hex| std::str::from_utf8(hex).expect("digits are ASCII"));
+                Value::Str(text).encode(out);
+                Rewrite::Set
+            }
+            // Writing leaves one of a key.
+            Some((_, Op::Write(..))) if times > 0 => Rewrite::Delete,
+            Some((_, Op::Write(_, fixed))) => {
+                fixed.value().encode(out);
+                Rewrite::Set
+            }
+        };
+        let add = |key: usize| match self.ops.get(key) {
+            Some((key, Op::Write(Write::Insert | Write::Upsert, fixed))) => Some((key.as_str(), fixed.value())),
+            _ => None,
+        };
+        editor.rewrite_attributes(at, &self.keys, rewrite, add)
+    }
+}
