@@ -68,7 +68,8 @@ pub struct TailSamplingConfig {
     pub adjusted_counts: bool,
     /// Attribute of kept spans that names the policy which kept them; empty for none.
     pub reason_attribute: String,
-    /// Decisions that can be asked for afterwards, dropped traces included; 0 for none.
+    /// Decisions that can be asked for afterwards, dropped traces included, as far as they fit a 32nd of the memory budget;
+    /// 0 for none.
     #[config(default = DECISION_LOG_SIZE)]
     pub decision_log_size: u64,
 }
@@ -85,9 +86,9 @@ pub enum SamplingStrategy {
 /// How many decisions are remembered for late spans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Config)]
 pub struct DecisionCacheConfig {
-    /// Kept traces that are remembered at least; 0 for `num_traces`.
+    /// Kept traces that are remembered at least; 0 for `num_traces`, or what fits a 32nd of the memory budget.
     pub sampled_cache_size: u64,
-    /// Dropped traces that are remembered at least; 0 for `num_traces`.
+    /// Dropped traces that are remembered at least; 0 for `num_traces`, or what fits a 32nd of the memory budget.
     pub non_sampled_cache_size: u64,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -74,13 +75,14 @@ pub struct Entry {
 pub struct DecisionLog {
     size: usize,
     entries: Mutex<VecDeque<Entry>>,
+    held_bytes: AtomicUsize,
 }
 
 impl DecisionLog {
     /// For so many decisions.
     #[must_use]
     pub fn new(size: usize) -> Self {
-        Self { size, entries: Mutex::default() }
+        Self { size, entries: Mutex::default(), held_bytes: AtomicUsize::new(0) }
     }
 
     /// Adds decisions, forgets the oldest.
@@ -95,12 +97,13 @@ impl DecisionLog {
             }
             entries.push_back(entry);
         }
+        self.held_bytes.store(entries.capacity() * size_of::<Entry>(), Ordering::Relaxed);
     }
 
     /// Bytes that it occupies.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).capacity() * size_of::<Entry>()
+        self.held_bytes.load(Ordering::Relaxed)
     }
 
     /// The decisions about a trace, or without one the number of decisions, as JSON. `query` is `trace_id=` and 32

@@ -88,6 +88,7 @@ impl TailSampling {
             }
         }
         dropped += self.outbox.drain(deadline).await;
+        self.sampler.clear();
         self.sampler.show();
         dropped
     }

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::time::Duration;
 
 use crate::policy::Decision;
 
@@ -37,11 +36,14 @@ pub type ByHash<T> = HashMap<u64, T, BuildHasherDefault<Identity>>;
 /// A decision, and when it was made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Remembered {
-    /// Since the start of the processor.
-    pub at: Duration,
+    /// Seconds since the start of the processor.
+    pub at: u32,
     /// What was decided.
     pub decision: Decision,
 }
+
+/// What a remembered decision occupies at most, in bytes: tables grow by doubling, and two generations are kept.
+pub const REMEMBERED_BYTES: usize = (size_of::<(u64, Remembered)>() + 1) * 16 / 7 * 2;
 
 /// See the module's head.
 #[derive(Debug, Default)]
@@ -90,7 +92,7 @@ mod tests {
     #[test]
     fn what_is_asked_for_stays() {
         let mut decisions = Decisions::new(3);
-        let remembered = Remembered { at: Duration::ZERO, decision: Decision::NOT_SAMPLED };
+        let remembered = Remembered { at: 0, decision: Decision::NOT_SAMPLED };
         for hash in 0..3 {
             decisions.insert(hash, remembered);
         }

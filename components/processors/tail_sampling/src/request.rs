@@ -39,6 +39,8 @@ struct SpanRef {
 pub struct Part {
     /// Its trace among all, see [`Envelopes::hash`].
     pub hash: u64,
+    /// Its place among those of the request.
+    pub place: u64,
     /// Whether a root span is among them.
     pub has_root: bool,
     /// What they say. `bytes` counts resources and scopes too, as if they were sent alone.
@@ -222,7 +224,8 @@ fn part_of<'p>(
                         ..Facts::default()
                     };
                     let stake = Stake::none();
-                    parts.push(Part { hash, has_root: false, facts, stake, first: END, last: END });
+                    let place = parts.len() as u64;
+                    parts.push(Part { hash, place, has_root: false, facts, stake, first: END, last: END });
                     break parts.len() - 1;
                 }
             }

@@ -21,6 +21,7 @@ use crate::metrics::{Metrics, Tally};
 use crate::output::{Marking, Writer};
 use crate::plan::Plan;
 use crate::policy::{Decision, State, Verdict, decide};
+use crate::remembered::REMEMBERED_BYTES;
 use crate::request::{Part, Reading, Request, first_of};
 use crate::shard::{Shard, Taken};
 use crate::trace::{Kept, Trace};
@@ -37,6 +38,8 @@ const OUT_SHARE: usize = 8;
 const OUTBOX_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=64 << 20;
 /// The share of the budget of one trace, unless configured otherwise.
 const TRACE_SHARE: u64 = 16;
+/// The share of the budget that each table of decisions, and the log, may take.
+const TABLE_SHARE: usize = 32;
 
 /// Why spans that were not kept leave the books.
 pub const NOT_SAMPLED: &str = "not_sampled";
@@ -146,8 +149,10 @@ impl Sampler {
     pub fn new(settings: &Settings, config: &TailSamplingConfig, mut plan: Plan, outbox: Outbox) -> Self {
         let rules = Rules::new(config, settings);
         let state = std::mem::take(&mut plan.state);
+        let table_bytes = rules.budget / TABLE_SHARE;
         let remembered = |size: u64| {
-            let size = if size == 0 { config.num_traces } else { size };
+            let fit = (table_bytes / REMEMBERED_BYTES) as u64;
+            let size = if size == 0 { config.num_traces.min(fit) } else { size };
             usize::try_from(size).unwrap_or(usize::MAX).div_ceil(SHARDS)
         };
         let cache = &config.decision_cache;
@@ -158,6 +163,7 @@ impl Sampler {
         let marking = Marking { reason_attribute: config.reason_attribute.clone(), thresholds: config.adjusted_counts };
         let writer = Writer::new(marking, Arc::clone(&settings.account));
         let log_size = usize::try_from(config.decision_log_size).unwrap_or(usize::MAX);
+        let log_size = log_size.min(table_bytes / size_of::<Entry>());
         Self {
             rules,
             started: Instant::now(),
@@ -195,7 +201,7 @@ impl Sampler {
     }
 
     fn buffered_bytes(&self) -> usize {
-        self.shard_bytes.load(Ordering::Relaxed) + self.envelopes.held_bytes()
+        self.shard_bytes.load(Ordering::Relaxed) + self.envelopes.held_bytes() + self.log.held_bytes()
     }
 
     /// Takes responsibility for a batch of spans.
@@ -233,6 +239,7 @@ impl Sampler {
         let mut parts: Vec<(usize, Part)> =
             request.parts.drain(..).map(|part| (shard_of(&part.facts.trace_id), part)).collect();
         parts.sort_by_key(|(shard, _)| *shard);
+        let first_number = self.numbers.fetch_add(parts.len() as u64, Ordering::Relaxed);
         let mut round = self.round();
         let mut parts = parts.into_iter().peekable();
         let (mut new, mut late) = (0, [0; 2]);
@@ -241,14 +248,15 @@ impl Sampler {
             let now = self.now();
             let Some(shard) = self.shards.get(place) else { break };
             let mut shard = lock(shard);
-            while let Some((_, part)) = parts.next_if(|(shard, _)| *shard == place) {
+            while let Some((_, mut part)) = parts.next_if(|(shard, _)| *shard == place) {
+                part.place += first_number;
                 self.take_part(&mut shard, part, &request, &sender, now, &mut round, (&mut new, &mut late));
             }
             self.settle_shard(place, &mut shard);
         }
         self.metrics.new_traces.add(new);
         self.metrics.early_releases.iter().zip(late).for_each(|(counter, count)| counter.add(count));
-        self.complete(round);
+        self.complete(round, true);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the state of one loop")]
@@ -281,7 +289,7 @@ impl Sampler {
                 trace.stake.merge(part.stake);
             });
         } else if let Some(remembered) = shard.decided(hash) {
-            self.metrics.late_age.record(now.saturating_sub(remembered.at).as_secs() as f64);
+            self.metrics.late_age.record(now.as_secs().saturating_sub(remembered.at.into()) as f64);
             let [kept, dropped] = late;
             if remembered.decision.is_kept() {
                 *kept += part.facts.spans;
@@ -298,7 +306,7 @@ impl Sampler {
             *new += 1;
             self.traces.fetch_add(1, Ordering::Relaxed);
             let mut trace = Box::new(Trace {
-                number: self.numbers.fetch_add(1, Ordering::Relaxed),
+                number: part.place,
                 sender: Arc::clone(sender),
                 arrived: now,
                 due: tick_after(now + self.rules.wait),
@@ -360,8 +368,8 @@ impl Sampler {
         }
     }
 
-    /// Frees what was dropped, writes what was kept, logs, counts.
-    fn complete(&self, round: Round) {
+    /// Frees what was dropped, writes what was kept, logs, counts. `finish`: no more is to come soon.
+    fn complete(&self, round: Round, finish: bool) {
         let Round { taken, mut late, tally } = round;
         if taken.is_empty() && late.is_empty() {
             return;
@@ -388,16 +396,18 @@ impl Sampler {
             }
         }
         if !late.is_empty() {
-            self.send(late);
+            self.send(late, finish);
         }
     }
 
-    fn send(&self, kept: Vec<Kept>) {
+    fn send(&self, kept: Vec<Kept>, finish: bool) {
         let mut outgoing = lock(&self.outgoing);
         for kept in kept {
             outgoing.writer.add(kept, &self.plan.policies);
         }
-        outgoing.writer.finish();
+        if finish {
+            outgoing.writer.finish();
+        }
         let Outgoing { writer, waiting } = &mut *outgoing;
         for batch in writer.batches.drain(..) {
             self.waiting_bytes.fetch_add(batch.encoded_len(), Ordering::Relaxed);
@@ -470,7 +480,7 @@ impl Sampler {
             self.settle_shard(place, &mut shard);
         }
         let is_something = !round.taken.is_empty();
-        self.complete(round);
+        self.complete(round, true);
         is_something
     }
 
@@ -493,7 +503,7 @@ impl Sampler {
             self.settle_shard(place, &mut shard);
         }
         let is_more = round.taken.len() == TURN;
-        self.complete(round);
+        self.complete(round, false);
         is_more
     }
 
@@ -511,6 +521,7 @@ impl Sampler {
 
     /// After a round of decisions that took so long: forgets what is not needed, shows numbers.
     pub fn end_round(&self, took: Duration) {
+        self.send(Vec::new(), true);
         self.envelopes.sweep();
         self.metrics.timer_latency.record(took.as_millis() as f64);
         self.show();
@@ -550,9 +561,20 @@ impl Sampler {
         std::mem::take(&mut outgoing.writer.batches)
     }
 
+    /// Forgets everything; traces must have been taken out.
+    pub fn clear(&self) {
+        for (place, shard) in self.shards.iter().enumerate() {
+            let mut shard = lock(shard);
+            shard.clear();
+            self.settle_shard(place, &mut shard);
+        }
+        self.envelopes.sweep();
+    }
+
     /// Takes the batches that wait for the outbox.
     #[must_use]
     pub fn take_waiting(&self) -> VecDeque<Batch> {
+        self.send(Vec::new(), true);
         self.waiting_bytes.store(0, Ordering::Relaxed);
         std::mem::take(&mut lock(&self.outgoing).waiting)
     }

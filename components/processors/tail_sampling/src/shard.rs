@@ -94,6 +94,7 @@ impl Shard {
     /// Remembers a decision.
     pub fn remember(&mut self, hash: u64, decision: Decision, at: Duration) {
         let decisions = if decision.verdict == Verdict::Sampled { &mut self.kept } else { &mut self.dropped };
+        let at = u32::try_from(at.as_secs()).unwrap_or(u32::MAX);
         decisions.insert(hash, Remembered { at, decision });
     }
 
@@ -138,6 +139,12 @@ impl Shard {
         if self.traces.capacity() > 1024 && self.traces.len() < self.traces.capacity() / 8 {
             self.traces.shrink_to(self.traces.len() * 2);
         }
+    }
+
+    /// Forgets everything; traces must have been taken out.
+    pub fn clear(&mut self) {
+        (self.by_arrival, self.by_root, self.traces) = (VecDeque::new(), VecDeque::new(), ByHash::default());
+        (self.kept, self.dropped) = (Decisions::new(1), Decisions::new(1));
     }
 
     /// Bytes that it occupies.

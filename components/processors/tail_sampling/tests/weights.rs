@@ -51,7 +51,7 @@ async fn thresholds_are_raised_kept_or_erased() {
         (BASE.to_owned(), format!("ot={kept}"), format!("ot={kept};th:e666")),
         (BASE.to_owned(), format!("ot=th:8;{kept},x=y"), format!("ot={kept};th:e666,x=y")),
         (BASE.to_owned(), format!("ot=th:f;{kept}"), format!("ot={kept};th:f")),
-        (BASE.to_owned(), format!("ot=th:ffffffffffffff;{kept}"), format!("ot={kept};th:e666")),
+        (BASE.to_owned(), format!("ot=th:ffffffffffffff;{kept}"), format!("ot={kept}")),
         (format!("{BASE}, {ERRORS}"), format!("ot=th:8;{kept}"), format!("ot=th:8;{kept}")),
         (
             "{name: r, type: rate_limiting, rate_limiting: {spans_per_second: 100}}".to_owned(),
@@ -136,7 +136,7 @@ async fn throughput_keeps_about_the_target_of_each_kind_and_says_how_many_it_sta
         // 2000 spans/s of one route, 20 of another.
         let spans = (0..2020).map(|n| {
             trace += 1;
-            with(span(trace), "http.route", text(if n < 2000 { "/busy" } else { "/rare" }))
+            with(stated(span(trace), "ot=th:0"), "http.route", text(if n < 2000 { "/busy" } else { "/rare" }))
         });
         rig.offer(spans.collect()).await.unwrap();
         pass(1000).await;
