@@ -1,10 +1,15 @@
 //! Every file of `config-examples/` is valid as it stands, and does what it says: run over loopback with its addresses set
-//! through the environment, what goes in comes out at a destination, and the books balance.
+//! through the environment, what goes in comes out at a destination, and the books balance. Examples that only pass
+//! telemetry on are here, those that change, drop or route it in `examples/processing.rs`.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test helpers")]
 #![allow(unreachable_pub, reason = "test helpers")]
 
 #[path = "examples/backend.rs"]
 mod backend;
+#[path = "examples/otlp.rs"]
+mod otlp;
+#[path = "examples/processing.rs"]
+mod processing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -84,6 +89,11 @@ async fn send(to: SocketAddr, headers: &[(&str, &str)]) -> Vec<otlp_arbitrary::R
 }
 
 async fn post(to: SocketAddr, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> u16 {
+    ask(to, path, headers, body).await.0
+}
+
+/// Posts, and returns status and body of the answer.
+async fn ask(to: SocketAddr, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> (u16, Bytes) {
     let stream = TcpStream::connect(to).await.unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
@@ -94,8 +104,7 @@ async fn post(to: SocketAddr, path: &str, headers: &[(&str, &str)], body: Vec<u8
     }
     let answer = sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap();
     let status = answer.status().as_u16();
-    let _body = answer.into_body().collect().await.unwrap();
-    status
+    (status, answer.into_body().collect().await.unwrap().to_bytes())
 }
 
 /// Every item as a text of its own, so that it does not matter how items were batched.
@@ -158,7 +167,18 @@ fn every_example_is_valid_as_it_stands() {
         .filter(|name| name.ends_with(".yaml"))
         .collect();
     names.sort();
-    assert_eq!(names, ["agent-sidecar.yaml", "chain-agent.yaml", "chain-gateway.yaml", "gateway.yaml"], "add a test");
+    let tested = [
+        "agent-scrubbing.yaml",
+        "agent-sidecar.yaml",
+        "chain-agent.yaml",
+        "chain-gateway.yaml",
+        "drop-noise.yaml",
+        "gateway.yaml",
+        "head-sampling.yaml",
+        "pii-gateway.yaml",
+        "tenant-routing.yaml",
+    ];
+    assert_eq!(names, tested, "add a test");
     for name in &names {
         let (host, _fatal) = Host::new(ByteAccount::unlimited(), Ledger::new(), Registry::new(Level::Normal));
         let nothing = |_: &str| None;

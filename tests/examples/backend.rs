@@ -33,6 +33,8 @@ pub enum Protocol {
 pub struct Arrived {
     /// Its headers.
     pub headers: HeaderMap,
+    /// The serialized request, inflated.
+    pub bytes: Vec<u8>,
     /// What it carried.
     pub telemetry: otlp_arbitrary::Request,
 }
@@ -118,7 +120,7 @@ async fn answer(
         Protocol::Http => body.to_vec(),
     };
     let telemetry = otlp_arbitrary::Request::decode(signal, &message).unwrap();
-    arrived.lock().unwrap().push(Arrived { headers: head.headers, telemetry });
+    arrived.lock().unwrap().push(Arrived { headers: head.headers, bytes: message, telemetry });
     Ok(match protocol {
         Protocol::Grpc => {
             let mut empty = BytesMut::new();
