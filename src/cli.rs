@@ -1,5 +1,6 @@
 //! The command line: arguments, commands, exit codes. Output goes to stdout, diagnostics to stderr.
 
+mod explain;
 mod healthcheck;
 mod inspect;
 mod run;
@@ -131,10 +132,15 @@ enum Command {
         #[arg(long)]
         origin: bool,
     },
-    /// Explains an error code, for example E0102.
+    /// Explains an error code (`weir explain E0102`), or why a running weir kept or dropped a trace (`weir explain trace ID`).
     Explain {
-        /// The code.
-        code: String,
+        /// The code, or `trace`.
+        what: String,
+        /// ID of the trace, 32 hexadecimal digits.
+        id: Option<String>,
+        /// Where the running weir shows its own metrics.
+        #[arg(long, value_name = "URL", default_value = "http://localhost:8888")]
+        address: String,
     },
     /// Lists feature gates, or shows one.
     Featuregate {
@@ -230,13 +236,11 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Some(Command::PrintConfig { config, mode, format, origin }) => {
             print(&inspect::print_config(&config, mode, format, origin)?)
         }
-        Some(Command::Explain { code }) => match config::explain(&code) {
-            Some(text) => print(text),
-            None => {
-                let near = config::nearest(&code.to_ascii_uppercase(), config::codes::ALL.iter().copied());
-                let hint = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
-                Err(Failure::Usage(format!("no such code `{code}`{hint}")))
-            }
+        Some(Command::Explain { what, id, address }) => match (what.as_str(), id) {
+            ("trace", Some(id)) => explain::trace(&id, &address),
+            ("trace", None) => Err(Failure::Usage("which trace? `weir explain trace ID`".to_owned())),
+            (code, None) => explain::code(code),
+            (_, Some(extra)) => Err(Failure::Usage(format!("`{extra}` is too much: a code stands alone"))),
         },
         Some(Command::Featuregate { id }) => print(&inspect::feature_gates(id.as_deref())?),
         Some(Command::Healthcheck { url, timeout }) => healthcheck::healthcheck(&url, timeout),

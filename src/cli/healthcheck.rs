@@ -23,7 +23,8 @@ pub(super) fn healthcheck(url: &str, timeout: Duration) -> Result<(), Failure> {
     Err(Failure::Silent)
 }
 
-fn get(url: &str, timeout: Duration) -> anyhow::Result<(u16, String)> {
+/// Status and body of the answer to a GET.
+pub(super) fn get(url: &str, timeout: Duration) -> anyhow::Result<(u16, String)> {
     let rest = url.strip_prefix("http://").context("the URL must begin with http://")?;
     let (authority, path) = rest.split_once('/').map_or((rest, ""), |(authority, path)| (authority, path));
     let target = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };

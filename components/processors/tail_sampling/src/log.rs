@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::envelope::Sender;
@@ -74,15 +74,18 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct DecisionLog {
     size: usize,
+    /// Names of policies, by place.
+    policies: Vec<Box<str>>,
     entries: Mutex<VecDeque<Entry>>,
     held_bytes: AtomicUsize,
 }
 
 impl DecisionLog {
-    /// For so many decisions.
+    /// For so many decisions of policies.
     #[must_use]
-    pub fn new(size: usize) -> Self {
-        Self { size, entries: Mutex::default(), held_bytes: AtomicUsize::new(0) }
+    pub fn new(size: usize, policies: &[Policy]) -> Self {
+        let policies = policies.iter().map(|policy| policy.name.clone()).collect();
+        Self { size, policies, entries: Mutex::default(), held_bytes: AtomicUsize::new(0) }
     }
 
     /// Adds decisions, forgets the oldest.
@@ -106,23 +109,46 @@ impl DecisionLog {
         self.held_bytes.load(Ordering::Relaxed)
     }
 
-    /// The decisions about a trace, or without one the number of decisions, as JSON. `query` is `trace_id=` and 32
-    /// hexadecimal digits.
-    #[must_use]
-    pub fn to_json(&self, query: &str, policies: &[Policy]) -> String {
+    fn find(&self, trace_id: &[u8; 16], found: &mut Vec<String>) {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let matching = entries.iter().rev().filter(|entry| entry.trace_id == *trace_id);
+        found.extend(matching.map(|entry| entry.to_json(&self.policies)));
+    }
+}
+
+/// The logs of all instances of one component ID: one for each pipeline, and those that are being replaced.
+#[derive(Debug, Default)]
+pub struct Logs(Mutex<Vec<Weak<DecisionLog>>>);
+
+impl Logs {
+    /// Adds a log, for as long as it lives.
+    pub fn add(&self, log: &Arc<DecisionLog>) {
+        let mut logs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        logs.retain(|log| log.strong_count() > 0);
+        logs.push(Arc::downgrade(log));
+    }
+
+    /// The decisions about a trace, the latest of each log first, or without a trace the number of decisions, as JSON.
+    /// `query` is `trace_id=` and 32 hexadecimal digits.
+    #[must_use]
+    pub fn to_json(&self, query: &str) -> String {
+        let logs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let logs: Vec<Arc<DecisionLog>> = logs.iter().filter_map(Weak::upgrade).collect();
         let asked = query.split('&').find_map(|pair| pair.strip_prefix("trace_id="));
         let Some(asked) = asked.and_then(parse_id) else {
-            return format!("{{\"decisions\":{},\"size\":{}}}", entries.len(), self.size);
+            let count = |log: &Arc<DecisionLog>| log.entries.lock().unwrap_or_else(PoisonError::into_inner).len();
+            let (decisions, size): (usize, usize) =
+                (logs.iter().map(count).sum(), logs.iter().map(|log| log.size).sum());
+            return format!("{{\"decisions\":{decisions},\"size\":{size}}}");
         };
-        let found = entries.iter().rev().filter(|entry| entry.trace_id == asked);
-        let texts: Vec<String> = found.map(|entry| entry.to_json(policies)).collect();
-        format!("[{}]", texts.join(","))
+        let mut found = Vec::new();
+        logs.iter().for_each(|log| log.find(&asked, &mut found));
+        format!("[{}]", found.join(","))
     }
 }
 
 impl Entry {
-    fn to_json(&self, policies: &[Policy]) -> String {
+    fn to_json(&self, policies: &[Box<str>]) -> String {
         let mut out = String::from("{\"trace_id\":\"");
         self.trace_id.iter().for_each(|byte| put(&mut out, format_args!("{byte:02x}")));
         let decision = match self.decision.verdict {
@@ -135,7 +161,7 @@ impl Entry {
         quote(self.sender.context.tenant_name(), &mut out);
         put(&mut out, format_args!(",\"decision\":\"{decision}\",\"policy\":"));
         match policy {
-            Some(policy) => quote(&policy.name, &mut out),
+            Some(policy) => quote(policy, &mut out),
             None => out.push_str("null"),
         }
         put(&mut out, format_args!(",\"cause\":\"{}\"", self.cause.label()));

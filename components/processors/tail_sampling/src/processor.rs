@@ -13,7 +13,7 @@ use pdata::{Batch, Outcome};
 use tokio::task::JoinHandle;
 
 use crate::config::TailSamplingConfig;
-use crate::log::Cause;
+use crate::log::{Cause, Logs};
 use crate::plan::{Plan, Problem};
 use crate::sampler::{SHUTDOWN, Sampler, TURN, budget, outbox_bytes};
 
@@ -31,6 +31,7 @@ pub struct TailSampling {
     drops_pending: bool,
     ticker: Mutex<Option<JoinHandle<()>>>,
     page: Mutex<Option<Page>>,
+    logs: Arc<Logs>,
     /// Whether it is closed. Held for reading while a batch is taken in.
     closed: RwLock<bool>,
     /// Set when a successor takes its place.
@@ -54,9 +55,16 @@ impl TailSampling {
         let plan = Plan::compile(config).map_err(|mut problems| problems.remove(0))?;
         let bytes_max = outbox_bytes(budget(config, settings));
         let outbox = Outbox::new(next, OutboxSettings { bytes_max, ..OutboxSettings::default() });
+        let sampler = Arc::new(Sampler::new(settings, config, plan, outbox.clone()));
+        let logs = settings.shared.get_or_create(&format!("decisions of {}", settings.id), || {
+            Ok::<_, std::convert::Infallible>(Arc::new(Logs::default()))
+        });
+        let Ok(logs) = logs;
+        logs.add(sampler.log());
         Ok(Self {
             id: settings.id.to_string(),
-            sampler: Arc::new(Sampler::new(settings, config, plan, outbox.clone())),
+            sampler,
+            logs,
             outbox,
             drops_pending: config.drop_pending_traces_on_shutdown,
             ticker: Mutex::default(),
@@ -153,7 +161,8 @@ async fn run(sampler: &Sampler) {
 impl Component for TailSampling {
     fn start<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<(), StartError>> {
         self.outbox.start();
-        let page = host.registry().pages().publish_answers(DECISIONS_PAGE, &self.id, self.sampler.answers());
+        let logs = Arc::clone(&self.logs);
+        let page = host.registry().pages().publish_answers(DECISIONS_PAGE, &self.id, move |query| logs.to_json(query));
         *self.page.lock().unwrap_or_else(PoisonError::into_inner) = Some(page);
         let sampler = Arc::clone(&self.sampler);
         let mut ticker = self.ticker.lock().unwrap_or_else(PoisonError::into_inner);

@@ -112,7 +112,7 @@ struct Outgoing {
 #[derive(Debug)]
 pub struct Sampler {
     rules: Rules,
-    plan: Arc<Plan>,
+    plan: Plan,
     started: Instant,
     envelopes: Envelopes,
     shards: Vec<Mutex<Shard>>,
@@ -173,10 +173,10 @@ impl Sampler {
             state: Mutex::new(state),
             outgoing: Mutex::new(Outgoing { writer, waiting: VecDeque::new() }),
             outbox,
-            log: Arc::new(DecisionLog::new(log_size)),
+            log: Arc::new(DecisionLog::new(log_size, &plan.policies)),
             metrics: Metrics::new(&settings.telemetry, settings.id.name(), &plan.policies),
             failures: Failures::new(settings.id.to_string()),
-            plan: Arc::new(plan),
+            plan,
             numbers: AtomicU64::new(0),
             traces: AtomicUsize::new(0),
             shard_bytes: AtomicUsize::new(0),
@@ -184,10 +184,10 @@ impl Sampler {
         }
     }
 
-    /// What answers for decisions: the log's JSON for a query.
-    pub fn answers(&self) -> impl Fn(&str) -> String + Send + Sync + 'static {
-        let (log, plan) = (Arc::clone(&self.log), Arc::clone(&self.plan));
-        move |query| log.to_json(query, &plan.policies)
+    /// Its decisions.
+    #[must_use]
+    pub fn log(&self) -> &Arc<DecisionLog> {
+        &self.log
     }
 
     fn now(&self) -> Duration {
