@@ -70,7 +70,10 @@ impl Intake {
         match self.entry(signal) {
             Some(entry) => entry.edge.admit(bytes),
             // Not reached: the router knows which signals are taken.
-            None => Err(Overloaded { held: 0, asked: bytes, limit: 0, retry_after: pdata::account::RETRY_HINT }),
+            None => {
+                let (shortage, retry_after) = (pdata::account::Shortage::Memory, pdata::account::RETRY_HINT);
+                Err(Overloaded { shortage, held: 0, asked: bytes, limit: 0, retry_after })
+            }
         }
     }
 
