@@ -158,28 +158,61 @@ impl Prepared<'_> {
 
     /// `text` with its matches replaced; `None` when there are none.
     fn replaced(&self, regex: &Regex, text: &str) -> Result<Option<String>, RunError> {
+        // Where no group is asked for, finding them, which is slower, is not needed.
+        if self.function.is_none() && !self.template().contains('$') {
+            let mut matches = regex.find_iter(text).peekable();
+            if matches.peek().is_none() {
+                return Ok(None);
+            }
+            let mut out = Replacing::new(text);
+            matches.try_for_each(|found| out.put(found.range(), self.template()))?;
+            return Ok(Some(out.finish()));
+        }
         if !regex.is_match(text) {
             return Ok(None);
         }
-        let most = TEXT_BYTES_MAX.max(text.len());
-        let (mut new, mut done) = (String::with_capacity(text.len()), 0);
+        let mut out = Replacing::new(text);
         for captures in regex.captures_iter(text) {
-            let Some(whole) = captures.get(0) else { continue };
-            new.push_str(text.get(done..whole.start()).unwrap_or_default());
-            new.push_str(&self.expand(&captures)?);
-            done = whole.end();
-            if new.len() > most {
-                return Err(RunError::new(format!("the replacement would make a text of more than {most} bytes")));
+            if let Some(whole) = captures.get(0) {
+                out.put(whole.range(), &self.expand(&captures)?)?;
             }
         }
-        new.push_str(text.get(done..).unwrap_or_default());
-        Ok(Some(new))
+        Ok(Some(out.finish()))
     }
 
     fn expand(&self, captures: &Captures<'_>) -> Result<String, RunError> {
         let mut expanded = String::new();
         captures.expand(self.template(), &mut expanded);
         self.dress(expanded)
+    }
+}
+
+/// A text whose matches are being replaced.
+struct Replacing<'t> {
+    text: &'t str,
+    new: String,
+    done: usize,
+}
+
+impl<'t> Replacing<'t> {
+    fn new(text: &'t str) -> Self {
+        Self { text, new: String::with_capacity(text.len()), done: 0 }
+    }
+
+    fn put(&mut self, place: std::ops::Range<usize>, with: &str) -> Result<(), RunError> {
+        self.new.push_str(self.text.get(self.done..place.start).unwrap_or_default());
+        self.new.push_str(with);
+        self.done = place.end;
+        let most = TEXT_BYTES_MAX.max(self.text.len());
+        if self.new.len() > most {
+            return Err(RunError::new(format!("the replacement would make a text of more than {most} bytes")));
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> String {
+        self.new.push_str(self.text.get(self.done..).unwrap_or_default());
+        self.new
     }
 }
 
