@@ -1,22 +1,15 @@
 //! The `otlp_grpc` exporter: sends OTLP over gRPC, each request as the bytes it came in as.
 //!
-//! Takes batches of any signal through the onion of `delivery`, gives unary calls through `net`'s channel. What a status
-//! means is decided in `otlp`; this crate puts them together and knows how gRPC servers refuse for size. It never looks
-//! inside a request.
-//!
-//! Reading order: [`config`], [`transport`].
-
-pub mod config;
-pub mod transport;
+//! Takes batches of any signal through the onion of `delivery`. Configuration and sending are `otlp_client`'s, which the
+//! `load_balancing` exporter uses too; the tests of both are here. It never looks inside a request.
 
 use std::sync::Arc;
 
 use component::{Factory, Stability};
 use delivery::{Delivery, DeliverySettings};
+use otlp_client::GrpcTransport;
+pub use otlp_client::OtlpGrpcConfig;
 use pdata::Signal;
-
-pub use crate::config::OtlpGrpcConfig;
-use crate::transport::GrpcTransport;
 
 /// The factory of `otlp_grpc` exporters.
 #[must_use]

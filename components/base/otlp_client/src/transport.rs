@@ -38,7 +38,8 @@ impl GrpcTransport {
     }
 
     /// Labels of what was sent: host and port, where the endpoint has them.
-    pub(crate) fn sent_labels(&self) -> Vec<(&'static str, String)> {
+    #[must_use]
+    pub fn sent_labels(&self) -> Vec<(&'static str, String)> {
         let place = self.endpoint.rsplit('/').find(|part| !part.is_empty()).unwrap_or_default();
         match HostPort::parse(place) {
             Ok(place) => vec![("server_address", place.host), ("server_port", place.port.to_string())],

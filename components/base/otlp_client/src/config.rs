@@ -1,4 +1,4 @@
-//! What users write for an `otlp_grpc` exporter.
+//! What users write about an OTLP destination over gRPC.
 
 use ::config::Config;
 use component::ExtensionRef;
