@@ -1,4 +1,5 @@
 //! The configuration as users write it.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use processor_transform::config::TransformConfig;
 
