@@ -25,7 +25,7 @@ LABEL org.opencontainers.image.title="weir" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /usr/local/bin/weir /usr/local/bin/weir
-COPY LICENSE /usr/share/doc/weir/LICENSE
+COPY LICENSE NOTICE /usr/share/doc/weir/
 COPY config-examples/gateway.yaml /etc/weir/config.yaml
 # Where file_storage and the store may write; owned by the user below.
 COPY --from=build --chown=10001:10001 /empty /var/lib/weir
