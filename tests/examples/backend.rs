@@ -91,7 +91,8 @@ impl Backend {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("after ten seconds only {:?} arrived of {items} items", self.arrived());
+        let counts: Vec<u64> = self.arrived().iter().map(|request| request.telemetry.items()).collect();
+        panic!("after ten seconds only {counts:?} arrived of {items} items");
     }
 }
 

@@ -178,7 +178,7 @@ async fn agent_scrubbing_takes_values_out_of_sql_and_urls() {
     let url = "https://jane:plantpass@shop.example.com/cart?token=planttoken&page=2";
     let spans = vec![
         span("SELECT users", CLIENT, &[("db.system.name", "postgresql"), ("db.query.text", query)]),
-        span("SELECT users", CLIENT, &[("db.system", "mysql"), ("db.statement", query)]),
+        span(query, CLIENT, &[("db.system", "mysql"), ("db.statement", query)]),
         span(
             "GET /users/4711007/orders",
             SERVER,
@@ -203,11 +203,11 @@ async fn agent_scrubbing_takes_values_out_of_sql_and_urls() {
         assert_eq!(count(&arrived, secret), 0, "{secret}");
     }
     for (text, times) in [
-        ("SELECT * FROM users WHERE mail = ? AND id = ?", 5),
+        ("SELECT * FROM users WHERE mail = ? AND id = ?", 6),
         ("https://REDACTED@shop.example.com/cart?token=REDACTED&page=2", 3),
         ("GET /users/*/orders", 1),
         ("/users/*/orders", 3),
-        ("SELECT users", 2),
+        ("SELECT users", 1),
         ("order 66/7 shipped to 'Anna' in 3 days", 1),
     ] {
         assert_eq!(count(&arrived, text), times, "{text}");
