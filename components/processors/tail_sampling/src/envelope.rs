@@ -8,8 +8,9 @@ use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pdata::Context;
+use pdata::account::Charge;
 use pdata::wire::{Fields, LEN};
+use pdata::{ByteAccount, Context};
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -18,23 +19,16 @@ use crate::conditions::{Bits, Conditions};
 /// What an entry of a table costs beside its bytes, about: the `Arc`, the table's slot, the allocator.
 const ENTRY_BYTES: usize = 96;
 
-/// Bytes on a gauge for as long as it lives.
+/// Bytes on the account of all telemetry, and on the tables' gauge, for as long as it lives.
 #[derive(Debug)]
 struct Held {
     gauge: Arc<AtomicUsize>,
-    bytes: usize,
-}
-
-impl Held {
-    fn new(gauge: &Arc<AtomicUsize>, bytes: usize) -> Self {
-        gauge.fetch_add(bytes, Ordering::Relaxed);
-        Self { gauge: Arc::clone(gauge), bytes }
-    }
+    charge: Charge,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.gauge.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.gauge.fetch_sub(self.charge.bytes(), Ordering::Relaxed);
     }
 }
 
@@ -75,7 +69,10 @@ pub struct Sender {
 /// The tables.
 #[derive(Debug)]
 pub struct Envelopes {
+    account: Arc<ByteAccount>,
     gauge: Arc<AtomicUsize>,
+    /// What was left after the last sweep.
+    swept: AtomicUsize,
     seed: u64,
     random: RandomState,
     resources: Mutex<HashMap<u64, Arc<Resource>>>,
@@ -83,11 +80,15 @@ pub struct Envelopes {
     senders: Mutex<HashMap<u64, Arc<Sender>>>,
 }
 
-impl Default for Envelopes {
-    fn default() -> Self {
+impl Envelopes {
+    /// Empty ones, whose entries are charged to `account`.
+    #[must_use]
+    pub fn new(account: Arc<ByteAccount>) -> Self {
         let random = RandomState::new();
         Self {
+            account,
             gauge: Arc::default(),
+            swept: AtomicUsize::new(0),
             seed: random.hash_one(0_u8),
             random,
             resources: Mutex::default(),
@@ -95,9 +96,12 @@ impl Default for Envelopes {
             senders: Mutex::default(),
         }
     }
-}
 
-impl Envelopes {
+    fn held(&self, bytes: usize) -> Held {
+        self.gauge.fetch_add(bytes, Ordering::Relaxed);
+        Held { gauge: Arc::clone(&self.gauge), charge: self.account.charge(bytes) }
+    }
+
     /// Bytes that all entries occupy.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
@@ -124,7 +128,7 @@ impl Envelopes {
         if let Some(message) = message {
             conditions.read_resource(bytes.get(message.value).unwrap_or_default(), &mut bits, &mut fields);
         }
-        let held = Held::new(&self.gauge, bytes.len() + size_of::<Resource>() + ENTRY_BYTES);
+        let held = self.held(bytes.len() + size_of::<Resource>() + ENTRY_BYTES);
         let resource = Arc::new(Resource { bytes: bytes.into(), bits, fields, _held: held });
         resources.insert(hash, Arc::clone(&resource));
         resource
@@ -139,7 +143,7 @@ impl Envelopes {
         if let Some(known) = envelopes.get(&hash).filter(is_same) {
             return Arc::clone(known);
         }
-        let held = Held::new(&self.gauge, scope.len() + size_of::<Envelope>() + ENTRY_BYTES);
+        let held = self.held(scope.len() + size_of::<Envelope>() + ENTRY_BYTES);
         let envelope = Arc::new(Envelope { resource: Arc::clone(resource), scope: scope.into(), _held: held });
         envelopes.insert(hash, Arc::clone(&envelope));
         envelope
@@ -165,7 +169,7 @@ impl Envelopes {
             ..Context::default()
         };
         let tenant = xxh3_64_with_seed(context.tenant_name().as_bytes(), 0);
-        let held = Held::new(&self.gauge, size_of::<Sender>() + size_of::<Context>() + ENTRY_BYTES);
+        let held = self.held(size_of::<Sender>() + size_of::<Context>() + ENTRY_BYTES);
         let sender = Arc::new(Sender { context: Arc::new(kept), hash, tenant, _held: held });
         senders.insert(hash, Arc::clone(&sender));
         sender
@@ -183,5 +187,13 @@ impl Envelopes {
         sweep(&self.envelopes);
         sweep(&self.resources);
         sweep(&self.senders);
+        self.swept.store(self.held_bytes(), Ordering::Relaxed);
+    }
+
+    /// The same where there is much that may not be needed.
+    pub fn sweep_if_grown(&self) {
+        if self.held_bytes() > self.swept.load(Ordering::Relaxed) * 2 + (64 << 10) {
+            self.sweep();
+        }
     }
 }

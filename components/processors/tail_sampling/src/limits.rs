@@ -133,12 +133,6 @@ impl Rates {
         }
         self.kinds.retain(|_, kind| kind.rate.is_some_and(|rate| rate > forgotten));
     }
-
-    /// Bytes that it occupies.
-    #[must_use]
-    pub fn held_bytes(&self) -> usize {
-        self.kinds.capacity() * (size_of::<Kind>() + 16)
-    }
 }
 
 #[cfg(test)]
@@ -190,7 +184,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(kept[0], 50.0, "a rare kind is kept whole");
+        assert!(kept[0] > 49.9, "a rare kind is kept whole: {kept:?}");
         assert!((kept[1] - 100.0).abs() < 25.0, "{kept:?}");
         rates.threshold(9, 1, SECOND * 40);
         assert_eq!(rates.kinds.len(), 3, "a third kind goes to the others");

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use pdata::account::Charge;
+
 use crate::envelope::Sender;
 use crate::policy::{Chance, Decision, Policy, Verdict};
 
@@ -77,15 +79,16 @@ pub struct DecisionLog {
     /// Names of policies, by place.
     policies: Vec<Box<str>>,
     entries: Mutex<VecDeque<Entry>>,
+    charge: Mutex<Charge>,
     held_bytes: AtomicUsize,
 }
 
 impl DecisionLog {
-    /// For so many decisions of policies.
+    /// For so many decisions of policies. What it occupies is charged to `charge`.
     #[must_use]
-    pub fn new(size: usize, policies: &[Policy]) -> Self {
+    pub fn new(size: usize, policies: &[Policy], charge: Charge) -> Self {
         let policies = policies.iter().map(|policy| policy.name.clone()).collect();
-        Self { size, policies, entries: Mutex::default(), held_bytes: AtomicUsize::new(0) }
+        Self { size, policies, entries: Mutex::default(), charge: Mutex::new(charge), held_bytes: AtomicUsize::new(0) }
     }
 
     /// Adds decisions, forgets the oldest.
@@ -100,7 +103,21 @@ impl DecisionLog {
             }
             entries.push_back(entry);
         }
-        self.held_bytes.store(entries.capacity() * size_of::<Entry>(), Ordering::Relaxed);
+        self.settle(&entries);
+    }
+
+    fn settle(&self, entries: &VecDeque<Entry>) {
+        let now = entries.capacity() * size_of::<Entry>();
+        if self.held_bytes.swap(now, Ordering::Relaxed) != now {
+            self.charge.lock().unwrap_or_else(PoisonError::into_inner).resize(now);
+        }
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        *entries = VecDeque::new();
+        self.settle(&entries);
     }
 
     /// Bytes that it occupies.

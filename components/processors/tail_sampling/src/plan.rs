@@ -357,7 +357,7 @@ fn of_all(share: f64) -> u64 {
     let exponent = (bits >> 52 & 0x7ff) as i32;
     let mantissa = if exponent == 0 { 0 } else { bits & ((1 << 52) - 1) | 1 << 52 };
     let shift = (1075 - exponent).clamp(0, 127).cast_unsigned();
-    (u128::from(mantissa) * u128::from(u64::MAX) >> shift) as u64
+    ((u128::from(mantissa) * u128::from(u64::MAX)) >> shift) as u64
 }
 
 #[cfg(test)]

@@ -104,14 +104,6 @@ pub struct State {
     pub rates: Vec<Rates>,
 }
 
-impl State {
-    /// Bytes that it occupies.
-    #[must_use]
-    pub fn held_bytes(&self) -> usize {
-        self.rates.iter().map(Rates::held_bytes).sum()
-    }
-}
-
 /// What is known of a trace.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {

@@ -31,7 +31,7 @@ const SHARDS: usize = 8;
 /// Decisions made under one lock.
 pub const TURN: usize = 128;
 /// Traces that one request decides at most to make room.
-const MADE_ROOM_MAX: usize = 4096;
+const MADE_ROOM_MAX: usize = 32 << 10;
 /// The share of the budget that is for kept traces on their way out.
 const OUT_SHARE: usize = 8;
 /// Bounds of what the outbox holds.
@@ -167,13 +167,13 @@ impl Sampler {
         Self {
             rules,
             started: Instant::now(),
-            envelopes: Envelopes::default(),
+            envelopes: Envelopes::new(Arc::clone(&settings.account)),
             shards: (0..SHARDS).map(|_| shard()).collect(),
             oldest: (0..SHARDS).map(|_| AtomicU64::new(u64::MAX)).collect(),
             state: Mutex::new(state),
             outgoing: Mutex::new(Outgoing { writer, waiting: VecDeque::new() }),
             outbox,
-            log: Arc::new(DecisionLog::new(log_size, &plan.policies)),
+            log: Arc::new(DecisionLog::new(log_size, &plan.policies, settings.account.charge(0))),
             metrics: Metrics::new(&settings.telemetry, settings.id.name(), &plan.policies),
             failures: Failures::new(settings.id.to_string()),
             plan,
@@ -437,6 +437,7 @@ impl Sampler {
     fn make_room(&self, more_bytes: usize) -> bool {
         let Rules { budget, traces_max, .. } = self.rules;
         let inside = budget - budget / OUT_SHARE;
+        self.envelopes.sweep_if_grown();
         for decided in 0..MADE_ROOM_MAX / TURN + 1 {
             let (buffered, held) = (self.buffered_bytes(), self.held_bytes());
             let traces = self.traces.load(Ordering::Relaxed);
@@ -568,6 +569,7 @@ impl Sampler {
             shard.clear();
             self.settle_shard(place, &mut shard);
         }
+        self.log.clear();
         self.envelopes.sweep();
     }
 

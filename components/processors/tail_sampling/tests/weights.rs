@@ -34,7 +34,7 @@ async fn weighted_counts_are_those_of_everything() {
     }
     pass(2500).await;
     let spans = rig.spans();
-    let (errors, others): (Vec<_>, Vec<_>) = spans.iter().partition(|span| number(span) % 20 == 0);
+    let (errors, others): (Vec<_>, Vec<_>) = spans.iter().partition(|span| number(span).is_multiple_of(20));
     assert_eq!(errors.len(), 2000);
     assert!(errors.iter().all(|span| adjusted(span) == Some(1.0)), "errors stand for themselves");
     let estimate: f64 = others.iter().map(|span| adjusted(span).unwrap()).sum();
