@@ -237,6 +237,29 @@ proptest! {
     }
 
     #[test]
+    fn divided_parts_have_their_items_and_are_the_whole((signal, bodies) in several(), choice: u64, count in 1..5_usize) {
+        let account = ByteAccount::unlimited();
+        let whole = rope(&account, signal, bodies);
+        let part_of = |at: u64| (choice.rotate_left((at % 64) as u32) % (count as u64 + 1)) as usize;
+        let mut at = 0;
+        let parts = whole.partition(count, |_| {
+            at += 1;
+            part_of(at - 1)
+        });
+        prop_assert_eq!((at, parts.len()), (whole.items(), count));
+        let (items, empty) = rows(&decode(&whole));
+        for (number, part) in parts.iter().enumerate() {
+            let own = items.iter().enumerate().filter(|(at, _)| part_of(*at as u64).min(count - 1) == number);
+            prop_assert_eq!(rows(&decode(part)).0, own.map(|(_, row)| row.clone()).collect::<Vec<_>>());
+        }
+        if whole.segments().iter().all(|segment| segment.items() > 0) {
+            prop_assert_eq!(rows_of(&parts).1, empty);
+        }
+        drop((whole, parts));
+        prop_assert_eq!(account.held(), 0);
+    }
+
+    #[test]
     fn regrouping_merges_what_is_equal(requests in prop::collection::vec(request(), 1..3), repeat in 1..3_usize) {
         let signal = requests[0].signal();
         let requests = requests.iter().filter(|request| request.signal() == signal);
@@ -571,4 +594,44 @@ fn a_trace_stays_only_while_all_that_is_merged_belongs_to_it() {
         batch.append(of(second));
         assert_eq!(batch.context().trace, expected);
     }
+}
+
+#[test]
+fn parts_of_a_divided_batch_bring_their_stakes() {
+    let ledger = Ledger::new();
+    let accounts: Vec<_> =
+        ["", "b"].map(|tenant| ledger.account(&"traces/test".into(), Signal::Traces, tenant)).into_iter().collect();
+    let batch_of = |first: u64, items: u64, account: &Arc<pdata::Account>| {
+        let mut batch = testkit::items::batch(Signal::Traces, first, items);
+        let _none = batch.replace_stake(account.receive(items));
+        batch
+    };
+    // Three of one account, then three of another: even ones go one way, odd ones the other.
+    let mut batch = batch_of(0, 3, &accounts[0]);
+    batch.append(batch_of(3, 3, &accounts[1]));
+    let mut at = 0;
+    let parts = batch.partition(3, |_| {
+        at += 1;
+        (at - 1) % 2
+    });
+    let numbers = |batch: &Batch| testkit::items::numbers(batch.payload()).unwrap();
+    assert_eq!(
+        parts.iter().map(|(part, batch)| (*part, numbers(batch))).collect::<Vec<_>>(),
+        [(0, vec![0, 2, 4]), (1, vec![1, 3, 5])]
+    );
+    for (part, batch) in parts {
+        batch.settle(if part == 0 { Outcome::Delivered } else { Outcome::Rejected });
+    }
+    let totals: Vec<_> = accounts.iter().map(|account| account.read()).collect();
+    assert_eq!(
+        totals.iter().map(|totals| (totals.delivered, totals.rejected, totals.held)).collect::<Vec<_>>(),
+        [(2, 1, 0), (1, 2, 0)]
+    );
+    // What goes one way is the batch itself.
+    let whole = batch_of(0, 3, &accounts[0]);
+    let bytes = whole.payload().segments()[0].bytes().as_ptr();
+    let mut parts = whole.partition(3, |_| 9);
+    let (part, whole) = parts.pop().unwrap();
+    assert_eq!((part, parts.len(), whole.payload().segments()[0].bytes().as_ptr()), (2, 0, bytes));
+    whole.settle(Outcome::Delivered);
 }
