@@ -23,6 +23,7 @@ pub fn factories() -> Vec<Factory> {
         exporter_debug::factory(),
         exporter_file::factory(),
         exporter_nop::factory(),
+        exporter_load_balancing::factory(),
         connector_forward::factory(),
         connector_routing::factory(),
         extension_basicauth::factory(),
