@@ -15,6 +15,7 @@ use component::{
     Level, Settings, ShutdownError, StartError,
 };
 use delivery::{Entry, MemoryQueue, PutRefusal, Queue, RetryConfig};
+use otlp_client::GrpcTransport;
 use pdata::account::RETRY_HINT;
 use pdata::{Batch, Outcome, Signal};
 use tokio::sync::watch;
@@ -69,7 +70,7 @@ impl LoadBalancer {
     /// An exporter of `signal`. Does not resolve anything yet.
     ///
     /// # Errors
-    /// A routing key that the signal does not have.
+    /// A routing key that the signal does not have; certificates that cannot be read.
     pub fn new(settings: Settings, config: LoadBalancingConfig, signal: Signal) -> Result<Self, BuildError> {
         let Some(resolver) = resolver::of_config(&config.resolver) else {
             return Err(BuildError::at("resolver", "no resolvers specified for the exporter"));
@@ -80,7 +81,7 @@ impl LoadBalancer {
     /// As [`LoadBalancer::new`], with endpoints from elsewhere.
     ///
     /// # Errors
-    /// A routing key that the signal does not have.
+    /// A routing key that the signal does not have; certificates that cannot be read.
     pub fn with_resolver(
         settings: Settings,
         config: LoadBalancingConfig,
@@ -89,6 +90,8 @@ impl LoadBalancer {
     ) -> Result<Self, BuildError> {
         let routing = RoutingKey::parse(signal, &config.routing_key, &config.routing_attributes)
             .map_err(|message| BuildError::at("routing_key", message))?;
+        // Settings that no endpoint could be talked to with are found before there is any.
+        GrpcTransport::new(&config.protocol.otlp, &settings, signal)?;
         let router = Arc::new(Router::new(routing, settings.telemetry.counter(REROUTED, &[])));
         let queue = config.sending_queue.get().map(|queue| {
             let capacity = u64::try_from(queue.queue_size).unwrap_or(1);
@@ -149,7 +152,7 @@ impl Component for LoadBalancer {
             let Phase::Built(members) = self.turn(Phase::Ended) else {
                 return Err(StartError::plain(&self.front.settings.id, "start a second time"));
             };
-            let members = members.start(host).await;
+            let members = members.start(host).await?;
             let (mut workers, mut observers) = (JoinSet::new(), Vec::new());
             if let Some(queued) = &self.front.queue {
                 for _ in 0..queued.consumers {

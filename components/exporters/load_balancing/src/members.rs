@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use component::lifecycle::Health;
-use component::{Consumer, Counter, Deadline, Gauge, Host, Settings};
+use component::{Consumer, Counter, Deadline, Gauge, Host, Settings, StartError};
 use net::endpoint::HostPort;
 use pdata::Signal;
 use tokio::net::TcpStream;
@@ -94,11 +94,17 @@ impl Members {
     }
 
     /// Resolves for the first time, then goes on in a task.
-    pub async fn start(mut self, host: &Host) -> Running {
+    ///
+    /// # Errors
+    /// Why an endpoint cannot be used: an extension that is missing or cannot do it, certificates.
+    pub async fn start(mut self, host: &Host) -> Result<Running, StartError> {
         self.host = Some(host.clone());
-        self.resolve().await;
+        if let Some(error) = self.resolve().await {
+            self.end(None, Deadline::after(Duration::ZERO)).await;
+            return Err(error);
+        }
         let (stop, stopped) = watch::channel(false);
-        Running { stop, task: tokio::spawn(self.run(stopped)) }
+        Ok(Running { stop, task: tokio::spawn(self.run(stopped)) })
     }
 
     async fn run(mut self, mut stopped: watch::Receiver<bool>) -> Self {
@@ -109,14 +115,15 @@ impl Members {
         loop {
             tokio::select! {
                 () = async { drop(stopped.wait_for(|stopped| *stopped).await) } => return self,
-                _ = resolutions.tick(), if every.is_some() => self.resolve().await,
+                _ = resolutions.tick(), if every.is_some() => drop(self.resolve().await),
                 _ = looks.tick() => self.look().await,
             }
             while self.leaving.try_join_next().is_some() {}
         }
     }
 
-    async fn resolve(&mut self) {
+    /// Returns why an endpoint cannot be used.
+    async fn resolve(&mut self) -> Option<StartError> {
         match self.resolver.resolve().await {
             Ok(names) => {
                 self.resolved.add(1);
@@ -125,7 +132,7 @@ impl Members {
                     self.backends.set(i64::try_from(names.len()).unwrap_or(i64::MAX));
                     self.updates.add(1);
                     self.names = names;
-                    self.apply().await;
+                    return self.apply().await;
                 }
             }
             Err(error) => {
@@ -134,15 +141,21 @@ impl Members {
                 tracing::warn!(exporter = %self.settings.id, signal = %self.signal, error, endpoints, "the endpoints stay as they are");
             }
         }
+        None
     }
 
-    /// Makes the ring of the names that are not outside, and lets others go.
-    async fn apply(&mut self) {
+    /// Makes the ring of the names that are not outside, and lets others go. Returns why an endpoint cannot be used.
+    async fn apply(&mut self) -> Option<StartError> {
         let mut named: Vec<(String, String)> = self.names.iter().map(|name| (name.clone(), with_port(name))).collect();
         self.outside.retain(|address, _| named.iter().any(|(_, known)| known == address));
+        if self.outside.len() * 2 > named.len() {
+            // Fewer endpoints than before: too many of them are outside.
+            self.outside.clear();
+        }
         named.retain(|(_, address)| !self.outside.contains_key(address));
         let mut before = std::mem::take(&mut self.inside);
         let (mut names, mut endpoints) = (Vec::new(), Vec::new());
+        let mut wrong = None;
         for (name, address) in named {
             let known = self.inside.get(&address).cloned().or_else(|| before.remove(&address));
             let endpoint = match known {
@@ -150,7 +163,8 @@ impl Members {
                 None => match self.begin(&address).await {
                     Ok(endpoint) => endpoint,
                     Err(error) => {
-                        tracing::error!(exporter = %self.settings.id, signal = %self.signal, address, error, "cannot use an endpoint");
+                        tracing::error!(exporter = %self.settings.id, signal = %self.signal, address, %error, "cannot use an endpoint");
+                        wrong.get_or_insert(error);
                         continue;
                     }
                 },
@@ -162,19 +176,20 @@ impl Members {
         if endpoints.is_empty() {
             // None can be used: the ones before stay.
             self.inside = before;
-            return;
+            return wrong;
         }
         self.router.set(Table { ring: Ring::new(&names), endpoints });
         for (_, endpoint) in before {
             self.let_go(endpoint);
         }
+        wrong
     }
 
-    async fn begin(&self, address: &str) -> Result<Arc<Endpoint>, String> {
+    async fn begin(&self, address: &str) -> Result<Arc<Endpoint>, StartError> {
         let endpoint = Endpoint::new(address, &self.config.protocol.otlp, &self.settings, self.signal)
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| StartError::plain(&self.settings.id, format!("use the endpoint `{address}`: {error}")))?;
         if let Some(host) = &self.host {
-            endpoint.start(host).await.map_err(|error| error.to_string())?;
+            endpoint.start(host).await?;
         }
         Ok(endpoint)
     }
@@ -221,7 +236,8 @@ impl Members {
             }
         }
         if changes {
-            self.apply().await;
+            // An endpoint that cannot be used again stays out of the ring, with the reason in the log.
+            drop(self.apply().await);
         }
         self.report(&failing);
     }

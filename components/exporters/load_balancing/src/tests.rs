@@ -275,6 +275,45 @@ async fn an_endpoint_that_fails_for_long_loses_its_keys_and_gets_them_back() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_cannot_be_connected_to_stays_out_until_it_can() {
+    let backend = Backend::new().await;
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = gone.local_addr().unwrap();
+    drop(gone);
+    let world = World::new();
+    let names = format!("['{}', '{address}']", backend.name);
+    let more = format!("{{{QUICK}, reroute_after: 100ms, resolver: {{static: {{hostnames: {names}}}}}}}");
+    let exporter = exporter(&world, &more, None);
+    exporter.start(&world.host).await.unwrap();
+    let bench = Bench { world, exporter };
+    bench.send(0, 200).await.unwrap();
+    bench.delivered(200).await;
+    assert_eq!(backend.numbers(), (0..200).collect::<Vec<_>>());
+    let health = || bench.world.host.health().get("exporter `load_balancing/test` for traces").cloned();
+    let left_out = Health::Recoverable(format!("1 of 2 endpoints are left out: {address}"));
+    wait_for(|| health() == Some(left_out.clone())).await;
+    // Only endpoints in the ring tell whether they are healthy.
+    wait_for(|| bench.world.metric("weir_loadbalancer_endpoint_healthy") == Some(1.0)).await;
+    let _back = std::net::TcpListener::bind(address).unwrap();
+    wait_for(|| bench.world.metric("weir_loadbalancer_endpoint_healthy") == Some(2.0)).await;
+    wait_for(|| health() == Some(Health::Ok)).await;
+    assert_eq!(bench.finish().await.delivered, 200);
+}
+
+#[tokio::test]
+async fn what_no_endpoint_could_be_talked_to_with_is_refused_at_once() {
+    let world = World::new();
+    let more = "{protocol: {otlp: {auth: {authenticator: missing}}}, resolver: {static: {hostnames: ['127.0.0.1:1']}}}";
+    let error = exporter(&world, more, None).start(&world.host).await.unwrap_err().to_string();
+    assert!(error.contains("`missing`"), "{error}");
+    let more = "{protocol: {otlp: {tls: {ca_file: /nowhere}}}, resolver: {dns: {hostname: a}}}";
+    let (config, _) = config::decode_str::<LoadBalancingConfig>(more).unwrap();
+    let settings = world.settings(Kind::Exporter, &ComponentId::with_name("load_balancing", "test"));
+    let error = LoadBalancer::new(settings, config, Signal::Traces).unwrap_err().to_string();
+    assert!(error.contains("/nowhere"), "{error}");
+}
+
+#[tokio::test]
 async fn a_reload_hands_everything_to_the_successor() {
     let backends = Backend::several(3).await;
     let all: Vec<&Backend> = backends.iter().collect();
