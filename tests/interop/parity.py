@@ -48,6 +48,7 @@ class Case:
     requests: list
     headers: dict = dataclasses.field(default_factory=dict)
     receiver: dict = dataclasses.field(default_factory=dict)
+    weir_only: dict = dataclasses.field(default_factory=dict)  # settings that weir has beyond the Collector's, by type
     unordered: bool = False  # the Collector's order of items is random
 
     @property
@@ -146,7 +147,8 @@ def configuration(side, cases, ports, sink_port):
         for place, processor in enumerate(case.processors):
             ((kind, settings),) = processor.items()
             names.append(f"{kind}/case{number}_{place}")
-            config["processors"][names[-1]] = escaped(settings)
+            more = case.weir_only.get(kind, {}) if side == "weir" else {}
+            config["processors"][names[-1]] = escaped({**settings, **more})
         config["service"]["pipelines"][f"{case.signal}/case{number}"] = {
             "receivers": [f"otlp/case{number}"],
             "processors": names,
@@ -192,7 +194,9 @@ class Side:
             if done.returncode == 0:
                 return cases, refused
             said = done.stdout + done.stderr
-            found = [(int(match[1]), match.start()) for match in re.finditer(r"\bcase(\d+)_\d+", said)]
+            # weir's warnings name components, too.
+            error = r"error\[E\d+\].*" if self.name == "weir" else ""
+            found = [(int(match[1]), match.start(1)) for match in re.finditer(rf"{error}\bcase(\d+)_\d+", said)]
             found = [(number, at) for number, at in found if number in cases]
             assert found, f"{self.name} refuses a configuration without saying which case is wrong: {said[-3000:]}"
             for number, at in found:
@@ -347,11 +351,21 @@ def first_difference(expected, found, path=""):
         for key in sorted(expected.keys() | found.keys()):
             if expected.get(key) != found.get(key):
                 return first_difference(expected.get(key), found.get(key), f"{path}.{key}")
+    if isinstance(expected, list) and isinstance(found, list):
+        keyed = by_key(expected), by_key(found)
+        if None not in keyed and keyed[0] != keyed[1]:
+            return first_difference(*keyed, path)
     if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
         for place, (one, other) in enumerate(zip(expected, found)):
             if one != other:
                 return first_difference(one, other, f"{path}[{place}]")
     return f"{path or 'the whole'}: the Collector has {shown(expected)}, weir has {shown(found)}"
+
+
+def by_key(pairs):
+    """Attributes as a dictionary, unless they are none or a key occurs twice."""
+    found = {f"[{pair['key']}]": pair.get("value", {}) for pair in pairs if isinstance(pair, dict) and "key" in pair}
+    return found if pairs and len(found) == len(pairs) else None
 
 
 def shown(node):

@@ -47,7 +47,7 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// A number as JSON writes it in ECMAScript and Go: plain between 1e-6 and 1e21, with an exponent beyond.
+/// A number as the Collector writes it in JSON: plain between 1e-6 and 1e21, with an exponent beyond.
 #[must_use]
 pub fn float_text(float: f64) -> String {
     let size = float.abs();
@@ -57,9 +57,13 @@ pub fn float_text(float: f64) -> String {
         if float > 0.0 { "+Inf".to_owned() } else { "-Inf".to_owned() }
     } else if size != 0.0 && !(1e-6..1e21).contains(&size) {
         let text = format!("{float:e}");
+        // The Collector writes exponents with two digits.
         match text.split_once('e') {
-            Some((digits, exponent)) if !exponent.starts_with('-') => format!("{digits}e+{exponent}"),
-            _ => text,
+            Some((digits, exponent)) => match exponent.strip_prefix('-') {
+                Some(exponent) => format!("{digits}e-{exponent:0>2}"),
+                None => format!("{digits}e+{exponent:0>2}"),
+            },
+            None => text,
         }
     } else {
         format!("{float}")
@@ -164,7 +168,7 @@ mod tests {
             (Value::Float(1.5), "1.5"),
             (Value::Float(100.0), "100"),
             (Value::Float(1e21), "1e+21"),
-            (Value::Float(1.5e-7), "1.5e-7"),
+            (Value::Float(1.5e-7), "1.5e-07"),
             (Value::Float(f64::NAN), "NaN"),
             (Value::Bytes(vec![0, 1, 255].into()), "AAH/"),
             (Value::List(vec![Value::Int(1), Value::Nil, Value::text("a")]), "[1,null,\"a\"]"),

@@ -84,7 +84,7 @@ const READS: &[(Context, usize, &[&str])] = &[
             r#"trace_id.string == "00000000000000000000000000000000""#,
             "trace_id == 0x00000000000000000000000000000000",
             r#"name == "" and kind == 0 and kind.string == "Unspecified""#,
-            r#"trace_state == "" and trace_state["a"] == nil"#,
+            r#"trace_state == "" and trace_state["a"] == """#,
             r#"status.code == 0 and status.message == "" and status == {}"#,
             "attributes == {} and events == [] and start_time_unix_nano == 0",
         ],

@@ -82,10 +82,13 @@ pub enum HashFunction {
     #[config(rename = "")]
     None,
     /// SHA-1.
+    #[config(alias = "SHA1")]
     Sha1,
     /// SHA3-256.
+    #[config(alias = "SHA3")]
     Sha3,
     /// MD5.
+    #[config(alias = "MD5")]
     Md5,
     /// HMAC with SHA-256.
     #[config(rename = "hmac-sha256")]

@@ -11,6 +11,12 @@ use crate::value::Value;
 
 use super::resolve::Resolver;
 
+/// Whether a parameter goes by this name. The Collector takes names with capitals in place of underscores, too.
+fn is_name_of(param: &Param, name: &str) -> bool {
+    let has_capitals = name.contains(|c: char| c.is_ascii_uppercase());
+    param.name == name || has_capitals && param.name.replace('_', "") == name.to_ascii_lowercase()
+}
+
 /// The parameters that the arguments of a call stand for, in the order of the call.
 fn places<'c>(function: &Function, call: &'c Call) -> Result<Vec<(&'static Param, &'c Node)>, ParseError> {
     let mut places: Vec<(&'static Param, &Node)> = Vec::new();
@@ -19,7 +25,7 @@ fn places<'c>(function: &Function, call: &'c Call) -> Result<Vec<(&'static Param
         let param = match name {
             Some((name, span)) => {
                 is_named = true;
-                function.params.iter().find(|param| param.name == name).ok_or_else(|| {
+                function.params.iter().find(|param| is_name_of(param, name)).ok_or_else(|| {
                     ParseError::at(span.clone(), format!("`{}` has no argument `{name}`", function.name))
                         .nearest(name, function.params.iter().map(|param| param.name))
                 })?
@@ -152,4 +158,23 @@ fn apart<T>(value: Value<'static>, run: impl FnOnce(&mut Subject<'_>) -> Result<
     let mut on = Subject::new(&mut editor, &request);
     on.locals.push(value);
     run(&mut on)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_may_have_capitals_in_place_of_underscores() {
+        let param = Param::required("resolve_conflicts", ParamKind::Value);
+        for (name, expected) in [
+            ("resolve_conflicts", true),
+            ("resolveConflicts", true),
+            ("ResolveConflicts", true),
+            ("resolveconflicts", false),
+            ("resolveConflict", false),
+        ] {
+            assert_eq!(is_name_of(&param, name), expected, "{name}");
+        }
+    }
 }

@@ -68,22 +68,34 @@ fn int(value: Value<'_>) -> Outcome<'_> {
     })
 }
 
-/// Text that is no number is `None`.
+/// Nil is `None`. Text that is no number is an error.
 fn float(value: Value<'_>) -> Result<Option<f64>, RunError> {
     Ok(match value {
         Value::Nil => None,
         Value::Int(int) => Some(int as f64),
         Value::Float(float) => Some(float),
         Value::Bool(truth) => Some(f64::from(u8::from(truth))),
-        Value::Str(text) => text.parse().ok().filter(|number: &f64| {
-            // Digits that do not fit are no number; `inf` is.
-            number.is_finite() || !text.bytes().any(|byte| byte.is_ascii_digit())
-        }),
+        Value::Str(text) => Some(parse_float(&text).ok_or_else(|| RunError::new(format!("`{text}` is not a number")))?),
         other => return Err(RunError::expected("a string or number", &other)),
     })
 }
 
-/// Text that is no truth is nil.
+/// A number, in which an underscore may stand between digits. Digits that do not fit are no number; `inf` is.
+fn parse_float(text: &str) -> Option<f64> {
+    let bytes = text.as_bytes();
+    let separates = |at: usize| {
+        let is_digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+        is_digit(at.checked_sub(1)) && is_digit(at.checked_add(1))
+    };
+    let number: f64 = match text.contains('_') {
+        true if text.match_indices('_').all(|(at, _)| separates(at)) => text.replace('_', "").parse().ok()?,
+        true => return None,
+        false => text.parse().ok()?,
+    };
+    (number.is_finite() || !text.bytes().any(|byte| byte.is_ascii_digit())).then_some(number)
+}
+
+/// Text that is no truth is an error.
 fn truth(value: Value<'_>) -> Outcome<'_> {
     Ok(match value {
         Value::Nil => Value::Nil,
@@ -93,7 +105,7 @@ fn truth(value: Value<'_>) -> Outcome<'_> {
         Value::Str(text) => match &*text {
             "1" | "t" | "T" | "true" | "TRUE" | "True" => Value::Bool(true),
             "0" | "f" | "F" | "false" | "FALSE" | "False" => Value::Bool(false),
-            _ => Value::Nil,
+            _ => return Err(RunError::new(format!("`{text}` is neither true nor false"))),
         },
         other => return Err(RunError::expected("a string, number or bool", &other)),
     })
@@ -230,23 +242,34 @@ mod tests {
             (f64::NAN.into(), 0.into(), f64::NAN.into(), true.into()),
             (true.into(), 1.into(), 1.0.into(), true.into()),
             (false.into(), 0.into(), 0.0.into(), false.into()),
-            ("50".into(), 50.into(), 50.0.into(), nil()),
-            ("1".into(), 1.into(), 1.0.into(), true.into()),
-            ("1.5".into(), nil(), 1.5.into(), nil()),
-            ("1e3".into(), nil(), 1000.0.into(), nil()),
-            ("0x10".into(), nil(), nil(), nil()),
-            ("1e999".into(), nil(), nil(), nil()),
-            ("+Inf".into(), nil(), f64::INFINITY.into(), nil()),
-            ("".into(), nil(), nil(), nil()),
-            ("abc".into(), nil(), nil(), nil()),
-            ("False".into(), nil(), nil(), false.into()),
-            ("t".into(), nil(), nil(), true.into()),
-            ("yes".into(), nil(), nil(), nil()),
-            ("9223372036854775808".into(), nil(), 9_223_372_036_854_775_808.0.into(), nil()),
         ] {
             gives(Call::to("Int").arg("target", value.clone()), int);
             gives(Call::to("Double").arg("target", value.clone()), float);
             gives(Call::to("Bool").arg("target", value), truth);
+        }
+        for (text, int, float) in [
+            ("50", 50.into(), Some(50.0)),
+            ("1.5", nil(), Some(1.5)),
+            ("1e3", nil(), Some(1000.0)),
+            ("1_000.5", nil(), Some(1000.5)),
+            ("+Inf", nil(), Some(f64::INFINITY)),
+            ("9223372036854775808", nil(), Some(9_223_372_036_854_775_808.0)),
+            ("0x10", nil(), None),
+            ("1e999", nil(), None),
+            ("1_", nil(), None),
+            ("1__0", nil(), None),
+            ("", nil(), None),
+            ("abc", nil(), None),
+        ] {
+            gives(Call::to("Int").arg("target", text), int);
+            match float {
+                Some(float) => gives(Call::to("Double").arg("target", text), float),
+                None => fails(Call::to("Double").arg("target", text), "is not a number"),
+            }
+            fails(Call::to("Bool").arg("target", text), "is neither true nor false");
+        }
+        for (text, truth) in [("False", false), ("t", true), ("1", true)] {
+            gives(Call::to("Bool").arg("target", text), truth);
         }
         for name in ["Int", "Double", "Bool"] {
             fails(Call::to(name).arg("target", map([])), "found map");
@@ -295,7 +318,7 @@ mod tests {
         fails(Call::to("Log").arg("target", false), "there is no logarithm of 0");
         fails(Call::to("Log").arg("target", -1.5), "there is no logarithm of -1.5");
         fails(Call::to("Log").arg("target", Value::Nil), "the logarithm needs a number");
-        fails(Call::to("Log").arg("target", "x"), "the logarithm needs a number");
+        fails(Call::to("Log").arg("target", "x"), "`x` is not a number");
     }
 
     #[test]

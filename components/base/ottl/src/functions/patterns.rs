@@ -1,8 +1,6 @@
 //! Converters that take a regular expression: `IsMatch` and `ExtractPatterns`.
 
-use std::borrow::Cow;
-
-use super::make::{Entries, Outcome, TARGET, converter, function, text, value};
+use super::make::{Entries, Outcome, TARGET, converter, function, text, text_like, value};
 use crate::expr::Expr;
 use crate::function::{Convert, Function};
 use crate::pattern::Pattern;
@@ -31,18 +29,14 @@ struct IsMatch {
 }
 
 impl Convert for IsMatch {
-    /// Values other than text are matched as [`Value::to_text`] writes them; nil never matches.
+    /// Values other than text are matched as `String` writes them; nil never matches.
     fn convert<'c>(&'c self, on: &mut Subject<'_>) -> Outcome<'c> {
         if let Some(regex) = self.pattern.as_regex()
             && let Ok(matches) = self.target.with_str(on, |text| text.is_some_and(|text| regex.is_match(text)))
         {
             return Ok(Value::Bool(matches));
         }
-        let target = match self.target.eval(on)? {
-            Value::Nil => None,
-            Value::Str(text) => Some(text),
-            other => Some(Cow::Owned(other.to_text())),
-        };
+        let target = text_like(self.target.eval(on)?);
         let matches = self.pattern.with(on, |regex| target.is_some_and(|target| regex.is_match(&target)))?;
         Ok(Value::Bool(matches))
     }
@@ -88,7 +82,7 @@ mod tests {
             (1.0.into(), r"^\d\.\d$", false),
             (1.5.into(), r"^\d\.\d$", true),
             (true.into(), "true", true),
-            (Value::Bytes(vec![0, 255].into()), "^AP8=$", true),
+            (Value::Bytes(vec![0, 255].into()), "^00ff$", true),
             (map([("a", "b".into())]), "\"a\":\"b\"", true),
             (list([1, 2]), r"^\[1,2\]$", true),
             (Value::Nil, ".*", false),

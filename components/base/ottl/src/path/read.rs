@@ -225,7 +225,7 @@ impl Field {
                 let text = editor.text(message, number);
                 match keys {
                     [] => Value::Str(Cow::Borrowed(text)),
-                    [key] => trace_state::get(text, key.as_str()?).map_or(Value::Nil, |text| Value::Str(text.into())),
+                    [key] => Value::Str(trace_state::get(text, key.as_str()?).unwrap_or_default().into()),
                     _ => return Err("a trace state takes one key".into()),
                 }
             }

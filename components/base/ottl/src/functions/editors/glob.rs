@@ -1,4 +1,4 @@
-//! Shell patterns of `replace_match` and `replace_all_matches`: `*`, `?` (neither crosses `/`), `**` (does), `[a-z]`,
+//! Shell patterns of `replace_match` and `replace_all_matches`: `*` and `?` (both cross `/`, as in the Collector), `[a-z]`,
 //! `[!a-z]`, `{one,two}`, and `\` before a character that is meant itself.
 
 use regex::Regex;
@@ -14,9 +14,8 @@ pub(super) fn compile(pattern: &str) -> Result<Regex, String> {
     let mut rest = pattern.chars().peekable();
     while let Some(c) = rest.next() {
         match c {
-            '*' if rest.next_if_eq(&'*').is_some() => regex.push_str(".*"),
-            '*' => regex.push_str("[^/]*"),
-            '?' => regex.push_str("[^/]"),
+            '*' => regex.push_str(".*"),
+            '?' => regex.push('.'),
             '\\' => push_literal(&mut regex, rest.next().ok_or_else(|| wrong("ends in a backslash"))?),
             '{' => {
                 alternatives += 1;
@@ -65,10 +64,10 @@ mod tests {
     fn patterns_match_whole_texts() {
         let cases = [
             ("/user/*/list/*", "/user/1/list/2", true),
-            ("/user/*", "/user/1/list", false),
+            ("/user/*", "/user/1/list", true),
             ("/user/**", "/user/1/list", true),
             ("a?c", "abc", true),
-            ("a?c", "a/c", false),
+            ("a?c", "a/c", true),
             ("[a-c]x", "bx", true),
             ("[!a-c]x", "bx", false),
             ("[^a-c]x", "dx", true),
