@@ -6,6 +6,8 @@
 
 #[path = "examples/backend.rs"]
 mod backend;
+#[path = "examples/balancing.rs"]
+mod balancing;
 #[path = "examples/otlp.rs"]
 mod otlp;
 #[path = "examples/processing.rs"]
@@ -170,12 +172,14 @@ fn every_example_is_valid_as_it_stands() {
     let tested = [
         "agent-scrubbing.yaml",
         "agent-sidecar.yaml",
+        "balancing-agent.yaml",
         "chain-agent.yaml",
         "chain-gateway.yaml",
         "drop-noise.yaml",
         "gateway.yaml",
         "head-sampling.yaml",
         "pii-gateway.yaml",
+        "sampling-tier.yaml",
         "tenant-routing.yaml",
     ];
     assert_eq!(names, tested, "add a test");
