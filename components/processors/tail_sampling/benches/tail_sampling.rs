@@ -2,24 +2,32 @@
 //! what a waiting span occupies. Spans of about 570 bytes with 14 attributes, 12 of a trace, 512 in a request, resources of 14
 //! attributes.
 //!
-//! Run with `cargo bench -p processor-tail-sampling`.
+//! Run with `cargo bench -p processor-tail-sampling`; with `-- --pressure` for a budget of 256 MiB that is offered ten times as
+//! much.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "bench")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use component::factory::Shared;
-use component::{Accepted, ComponentId, ConsumeFuture, Consumer, Edge, Outbox, OutboxSettings, Settings, Telemetry};
+use component::{
+    Accepted, Component, ComponentId, ConsumeFuture, Consumer, Deadline, Edge, Host, Level, Outbox, OutboxSettings,
+    Registry, Settings, Telemetry,
+};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value as Any};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
-use pdata::{Batch, ByteAccount, Context, Outcome, Payload, Segment, Signal};
+use pdata::view::ItemView;
+use pdata::{Batch, ByteAccount, Context, Ledger, Outcome, Payload, Segment, Signal};
 use processor_tail_sampling::config::TailSamplingConfig;
 use processor_tail_sampling::log::Cause;
 use processor_tail_sampling::plan::Plan;
+use processor_tail_sampling::processor::TailSampling;
 use processor_tail_sampling::sampler::{Sampler, TURN};
 use prost::Message;
 
@@ -178,7 +186,83 @@ fn occupied() {
     println!("a waiting span: {} bytes on the wire, {held} counted, {resident} resident", wire / spans);
 }
 
+/// A processor with a budget of 256 MiB that is offered ten times as much within its wait: how long requests take, what is
+/// resident, what becomes of errors.
+fn pressure() {
+    const BUDGET: u64 = 256 << 20;
+    let (config, _) = config::decode_str::<TailSamplingConfig>(
+        &format!("{POLICIES}\nmemory_budget: {BUDGET}\ndecision_wait: 60s").replacen("decision_wait: 5s\n", "", 1),
+    )
+    .unwrap();
+    let account = ByteAccount::unlimited();
+    let registry = Registry::new(Level::Detailed);
+    let (host, _fatal) = Host::new(Arc::clone(&account), Ledger::new(), Arc::clone(&registry));
+    let settings = Settings {
+        id: ComponentId::new("tail_sampling"),
+        telemetry: Telemetry::new(registry, Vec::new()),
+        account: Arc::clone(&account),
+        shared: Shared::default(),
+    };
+    let arrived = Arc::new(Counted::default());
+    let edge = Edge::new("bench", Arc::<Counted>::clone(&arrived), account);
+    let processor = TailSampling::new(&settings, &config, edge).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (mut times, mut largest, mut number) = (Vec::new(), 0, 0);
+    let before = resident();
+    runtime.block_on(async {
+        processor.start(&host).await.unwrap();
+        let requests = 10 * BUDGET / (SPANS * 564);
+        while number < requests {
+            let batch = request(number);
+            number += 1;
+            let began = Instant::now();
+            processor.consume(batch).await.unwrap();
+            times.push(began.elapsed());
+            if number.is_multiple_of(50) {
+                largest = largest.max(resident() - before);
+            }
+        }
+        processor.shutdown(Deadline::after(Duration::from_secs(10))).await.unwrap();
+    });
+    times.sort_unstable();
+    let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied().unwrap_or_default();
+    let total: Duration = times.iter().sum();
+    println!(
+        "under pressure, requests of {SPANS} spans: p50 {:?}, p99 {:?}, longest {:?}, {:.0} ns per span; {} MiB resident at most; errors kept: {} of {}",
+        at(0.5),
+        at(0.99),
+        at(1.0 - f64::EPSILON),
+        total.as_nanos() as f64 / (number * SPANS) as f64,
+        largest >> 20,
+        arrived.errors.load(Ordering::Relaxed),
+        (0..number * SPANS).filter(|span| (span / 12).is_multiple_of(100)).count(),
+    );
+}
+
+/// Counts errors.
+#[derive(Default)]
+struct Counted {
+    errors: AtomicUsize,
+}
+
+impl Consumer for Counted {
+    fn consume(&self, batch: Batch) -> ConsumeFuture<'_> {
+        batch.payload().for_each_item(|item| {
+            if let ItemView::Span(span) = item.view
+                && span.status().code() == 2
+            {
+                self.errors.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        batch.settle(Outcome::Delivered);
+        Box::pin(std::future::ready(Ok(Accepted::all())))
+    }
+}
+
 fn main() {
+    if std::env::args().any(|argument| argument == "--pressure") {
+        return pressure();
+    }
     occupied();
     divan::main();
 }
