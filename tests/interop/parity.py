@@ -31,6 +31,7 @@ LEVELLED = ("status", "body", "resource", "scope", "value")
 ATTRIBUTES = ("attributes", "values", "metadata", "filteredAttributes")
 EPHEMERAL_PORTS = 32768  # where the system chooses; ports of a run are below, so that no other test is in the way
 VALIDATE_ROUNDS = 200
+CASES_AT_ONCE = 1000  # one process with all pipelines would take longer to start than several after each other
 DOUBTFUL = "config: "  # how names of cases begin that are about accepting a configuration
 
 
@@ -130,7 +131,7 @@ def configuration(side, cases, ports, sink_port):
         "receivers": {},
         "processors": {},
         "exporters": {
-            "otlphttp": {
+            "otlp_http": {
                 **{f"{signal}_endpoint": f"http://127.0.0.1:{sink_port}/{side}/v1/{signal}" for signal in REQUESTS},
                 "compression": "none",
                 "sending_queue": {"enabled": False},
@@ -152,7 +153,7 @@ def configuration(side, cases, ports, sink_port):
         config["service"]["pipelines"][f"{case.signal}/case{number}"] = {
             "receivers": [f"otlp/case{number}"],
             "processors": names,
-            "exporters": ["otlphttp"],
+            "exporters": ["otlp_http"],
         }
     return config
 
@@ -170,7 +171,7 @@ class Side:
     """One of the two programs."""
 
     def __init__(self, lab, name, sink):
-        self.lab, self.name, self.sink = lab, name, sink
+        self.lab, self.name, self.sink, self.process = lab, name, sink, None
 
     def validate(self, cases, ports):
         """Leaves out what is refused until the rest is accepted; returns the rest and the reasons by case.
@@ -202,6 +203,8 @@ class Side:
             for number, at in found:
                 if cases.pop(number, None):
                     refused[number] = said[at : at + 500].split("\n")[0]
+            if not cases:
+                return cases, refused
         raise AssertionError(f"{self.name} still refuses the configuration after {VALIDATE_ROUNDS} rounds")
 
     def complete(self, config, metrics_port):
@@ -249,6 +252,8 @@ class Side:
         cases, refused = self.validate(cases, ports)
         for number, reason in refused.items():
             outcomes[number] = Outcome(refused=reason)
+        if not cases:
+            return
         self.start(cases, ports, metrics_port)
         for number, case in cases.items():
             try:
@@ -258,31 +263,37 @@ class Side:
 
 
 def run(lab, cases, sink):
-    """Runs all cases on both sides at once; returns the outcomes by side and the weir process."""
-    numbered = dict(enumerate(cases))
+    """Runs all cases on both sides at once, some at a time; returns the outcomes by side and case."""
+    outcomes = {side: {} for side in SIDES}
+    for begin in range(0, len(cases), CASES_AT_ONCE):
+        run_some(lab, dict(enumerate(cases[begin : begin + CASES_AT_ONCE], begin)), sink, outcomes)
+    return outcomes
+
+
+def run_some(lab, numbered, sink, outcomes):
     bodies = {number: [encode(case.signal, request) for request in case.requests] for number, case in numbered.items()}
-    ports = free_ports(2 * len(cases) + 1)
-    metrics_port = ports.pop()
-    outcomes, failures, sides = {side: {} for side in SIDES}, [], []
-    threads = []
-    for place, name in enumerate(SIDES):
-        side = Side(lab, name, sink)
-        sides.append(side)
+    free = free_ports(2 * len(numbered) + 1)
+    metrics_port, failures, sides = free.pop(), [], [Side(lab, name, sink) for name in SIDES]
 
-        def work(side=side, mine=ports[place * len(cases) :]):
-            try:
-                side.run(numbered, mine, metrics_port, bodies, outcomes[side.name])
-            except Exception as error:  # handed to the caller below
-                failures.append(error)
+    def work(side, ports):
+        try:
+            side.run(numbered, ports, metrics_port, bodies, outcomes[side.name])
+        except Exception as error:  # handed to the caller below
+            failures.append(error)
 
-        threads.append(threading.Thread(target=work))
+    shares = (dict(zip(numbered, free[place :: len(SIDES)])) for place in range(len(SIDES)))
+    threads = [threading.Thread(target=work, args=arguments) for arguments in zip(sides, shares)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     if failures:
         raise failures[0]
-    return outcomes, sides[1].process
+    collector, weir = (side.process for side in sides)
+    if collector:
+        collector.kill()
+    if weir:
+        weir.stop_balanced()
 
 
 def level(node, key=""):

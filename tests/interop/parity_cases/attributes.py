@@ -185,7 +185,8 @@ def matching(c):
         both(f"services {label} two", "traces", {**how, "services": ["x", "check" if is_regexp else "checkout"]})
         both(f"span_names {label}", "traces", {**how, "span_names": ["op\\.[12]|GET" if is_regexp else "op.3", "nothing"]})
         both(f"span_kinds {label}", "traces", {**how, "span_kinds": ["SERVER|CLIENT" if is_regexp else "SPAN_KIND_SERVER"]})
-        both(f"span_kinds {label} unspecified", "traces", {**how, "span_kinds": ["UNSPECIFIED" if is_regexp else "SPAN_KIND_UNSPECIFIED"]})
+        if is_regexp:
+            both(f"span_kinds {label} unspecified", "traces", {**how, "span_kinds": ["UNSPECIFIED"]})
         both(f"log_bodies {label}", "logs", {**how, "log_bodies": ["^body [01]$" if is_regexp else "body 3"]})
         both(f"log_severity_texts {label}", "logs", {**how, "log_severity_texts": ["^(?i)info$" if is_regexp else "Info"]})
         both(f"metric_names {label}", "metrics", {**how, "metric_names": ["^cpu" if is_regexp else "cpu.load"]})
@@ -253,6 +254,7 @@ def refused(c):
         "unknown key": {**actions(act("delete", "a")), "attributes": []},
         "include without match_type": {"include": {"services": ["a"]}, **actions(act("delete", "a"))},
         "include of unknown match_type": {"include": {"match_type": "glob", "services": ["a"]}, **actions(act("delete", "a"))},
+        "include of unspecified kinds": {"include": {"match_type": "strict", "span_kinds": ["SPAN_KIND_UNSPECIFIED"]}, **actions(act("delete", "a"))},
         "include without properties": {"include": {"match_type": "strict"}, **actions(act("delete", "a"))},
         "include with bad pattern": {"include": {"match_type": "regexp", "services": ["("]}, **actions(act("delete", "a"))},
         "include of logs' properties": {"include": {"match_type": "strict", "log_bodies": ["a"]}, **actions(act("delete", "a"))},
