@@ -302,6 +302,21 @@ fn retain_half(bencher: Bencher<'_, '_>, name: &str) {
     });
 }
 
+/// Divided among ten, neighbours apart; the index is there.
+#[divan::bench(args = SIGNALS)]
+fn divide_among_ten(bencher: Bencher<'_, '_>, name: &str) {
+    let signal = signal(name);
+    let payload = payload(signal);
+    let bencher = bencher.counter(ItemsCount::new(payload.items())).counter(BytesCount::new(payload.encoded_len()));
+    bencher.bench_local(|| {
+        let mut number = 0;
+        payload.partition(10, |_| {
+            number += 7;
+            number % 10
+        })
+    });
+}
+
 /// Sixteen requests appended, then cut at 8192 items: no byte moves.
 #[divan::bench(args = SIGNALS)]
 fn merge_and_split(bencher: Bencher<'_, '_>, name: &str) {

@@ -190,18 +190,15 @@ impl Emit<'_, '_> {
         if others {
             at = self.between(level, children.start..window.start, at);
         }
-        for child in window.clone() {
+        if level == index.levels() {
+            at = self.items(window.clone(), at, others);
+        }
+        for child in window.clone().filter(|_| level < index.levels()) {
             let (start, end) = index.ends(level, child);
             if others {
                 self.keep(at, start);
             }
             at = end;
-            if level == index.levels() {
-                if selection.contains(child as u32) {
-                    self.keep(start, end);
-                }
-                continue;
-            }
             match selection.plan(level, child, first_item) {
                 Plan::Skip => {}
                 Plan::Whole => self.keep(start, end),
@@ -222,6 +219,32 @@ impl Emit<'_, '_> {
             at = self.between(level, window.end..children.end, at);
             self.keep(at, content.end);
         }
+    }
+
+    /// Copies the chosen ones of the items at `window`, run by run, the first of which comes after `at`; and what is between
+    /// items, if that is wanted. Returns where the last item that was looked at ends.
+    fn items(&mut self, window: Range<usize>, mut at: u32, others: bool) -> u32 {
+        let (selection, index) = (self.selection, self.selection.index);
+        let level = index.levels();
+        let (mut next, last) = (window.start, window.end as u32);
+        let first = selection.kept.partition_point(|kept| kept.end as usize <= window.start);
+        for kept in selection.kept.iter().skip(first).take_while(|kept| kept.start < last) {
+            let (from, to) = ((kept.start as usize).max(window.start), (kept.end as usize).min(window.end));
+            if others {
+                at = self.between(level, next..from, at);
+                let end = index.ends(level, to - 1).1;
+                self.keep(at, end);
+                at = end;
+            } else {
+                for item in from..to {
+                    let (start, end) = index.ends(level, item);
+                    self.keep(start, end);
+                    at = end;
+                }
+            }
+            next = to;
+        }
+        if others { self.between(level, next..window.end, at) } else { at }
     }
 
     /// Copies what is beside the children at `skipped`, the first of which comes after `at`. Returns where they end.
