@@ -1,7 +1,5 @@
 //! Dividing a batch: whose items are whose, and what is shared. That the parts are the whole is held in `split.rs`.
 
-#![expect(clippy::unwrap_used, reason = "test helpers")]
-
 use std::sync::Arc;
 
 use pdata::{Batch, Ledger, Outcome, Signal};
