@@ -85,6 +85,8 @@ pub struct Known<'a> {
 pub struct Decision {
     /// Whether it is kept.
     pub is_kept: bool,
+    /// Whether it is dropped only because of the degraded mode.
+    pub is_shed: bool,
     /// Where the randomness came from.
     pub policy: Policy,
     /// What a kept item carries from now on; `None` where it could not be read and stays as it is.
@@ -154,6 +156,14 @@ impl Decider {
     /// Decides about one.
     #[must_use]
     pub fn decide(&self, known: &Known<'_>) -> Decision {
+        self.decide_above(known, Threshold::ALWAYS)
+    }
+
+    /// Decides about one whose threshold is to be `floor` at least: the degraded mode's. Items whose randomness is missing or
+    /// whose sampling information contradicts itself are decided on as without it: no threshold could tell of them what
+    /// they stand for.
+    #[must_use]
+    pub fn decide_above(&self, known: &Known<'_>, floor: Threshold) -> Decision {
         let (mut policy, randomness) = self.randomness(known);
         let mut carried = known.is_readable.then_some((known.randomness, known.threshold));
         let mut is_sound = known.is_readable;
@@ -195,12 +205,17 @@ impl Decider {
         if let Priority::Threshold(asked) = known.priority {
             (threshold, policy) = (asked, Policy::SamplingPriority);
         }
+        let without = threshold;
+        if is_sound && randomness.is_some() {
+            threshold = threshold.max(floor);
+        }
         let carries = carried.map(|(randomness, before)| Carried {
             randomness,
             // A kept item cannot come to stand for fewer than it does.
             threshold: before.map_or(threshold, |before| before.max(threshold)),
         });
-        Decision { is_kept: threshold.keeps(reached), policy, carries }
+        let is_kept = threshold.keeps(reached);
+        Decision { is_kept, is_shed: !is_kept && without.keeps(reached), policy, carries }
     }
 
     fn randomness(&self, known: &Known<'_>) -> (Policy, Option<Randomness>) {

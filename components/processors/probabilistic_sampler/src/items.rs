@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use component::pressure::Class;
 use matching::text::Text;
 use pdata::edit::{EditError, Editor, Msg, Scalar, Value};
 use pdata::view::{KeyValueView, ValueView};
@@ -16,6 +17,12 @@ const SPAN_PRIORITY: &[u8] = b"sampling.priority";
 /// Attributes of log records that carry what a span has in its tracestate.
 const LOG_THRESHOLD: &str = "sampling.threshold";
 const LOG_RANDOMNESS: &str = "sampling.randomness";
+
+/// `STATUS_CODE_ERROR`.
+const STATUS_ERROR: i32 = 2;
+/// Severity numbers from which on records are about errors, and about the normal course of things.
+const SEVERITY_ERROR: i32 = 17;
+const SEVERITY_INFO: i32 = 9;
 
 /// Numbers of fields.
 mod number {
@@ -168,6 +175,21 @@ pub(crate) fn fits(rule: &Rule, record: pdata::view::LogRecordView<'_>) -> bool 
     let mut text = Vec::new();
     as_bytes(value, &mut text);
     rule.values.iter().any(|value| value.as_bytes() == text)
+}
+
+/// How much a span would be missed. `known` is what is known of it.
+pub(crate) fn span_class(span: pdata::view::SpanView<'_>, known: &Known<'_>) -> Class {
+    if known.priority != Priority::None || span.status().code() == STATUS_ERROR { Class::Critical } else { Class::Normal }
+}
+
+/// How much a log record would be missed. `known` is what is known of it.
+pub(crate) fn log_class(record: pdata::view::LogRecordView<'_>, known: &Known<'_>) -> Class {
+    match record.severity_number() {
+        _ if known.priority != Priority::None => Class::Critical,
+        SEVERITY_ERROR.. => Class::Critical,
+        1..SEVERITY_INFO => Class::Debug,
+        _ => Class::Normal,
+    }
 }
 
 /// Writes to a kept span what it carries from now on.

@@ -1,14 +1,18 @@
 //! The processor: decides about every item of a batch, removes what is dropped, marks what is kept.
 
+use std::sync::Arc;
+
+use component::pressure::{Class, Pressure, Shed, Step};
 use component::telemetry::Metric;
 use component::{Accepted, Component, Counter, DeliveryError, Edit, Level as Detail, Settings};
 use pdata::Outcome;
 use pdata::Signal;
 use pdata::edit::{EditError, Level, OpenBatch};
-use pdata::view::LogRecordView;
+use pdata::view::{LogRecordView, SpanView};
+use sampling::Threshold;
 
 use crate::config::{Rule, SamplerConfig};
-use crate::decision::{Decider, Decision, Policy};
+use crate::decision::{Decider, Decision, Known, Policy};
 use crate::items::{self, LogKeys};
 
 /// Why items that were not kept leave the books.
@@ -34,6 +38,22 @@ pub struct Sampler {
     keys: LogKeys,
     /// Dropped and kept, by policy.
     counters: [[Counter; 2]; Policy::ALL.len()],
+    pressure: Arc<Pressure>,
+    shed: Shed,
+}
+
+/// The least thresholds of each class in the degraded mode, as they are when a batch comes; `None` outside of it.
+type Floors = Option<[Threshold; Class::ALL.len()]>;
+
+fn decide(decider: &Decider, known: &Known<'_>, floors: Floors, class: impl FnOnce() -> Class) -> (Decision, Class) {
+    let Some([debug, normal, critical]) = floors else { return (decider.decide(known), Class::Normal) };
+    let class = class();
+    let floor = match class {
+        Class::Debug => debug,
+        Class::Normal => normal,
+        Class::Critical => critical,
+    };
+    (decider.decide_above(known, floor), class)
 }
 
 impl std::fmt::Debug for Sampler {
@@ -63,13 +83,27 @@ impl Sampler {
                 precision: u32::try_from(config.sampling_precision).unwrap_or(4),
             },
             counters,
+            pressure: Arc::clone(settings.pressure()),
+            shed: Shed::new(&settings.telemetry, signal, "thinned"),
         }
     }
 
-    fn decide_log(&self, record: &[u8], hashed: &mut Vec<u8>) -> Decision {
-        let rule = self.rules.iter().find(|(rule, _)| items::fits(rule, LogRecordView::new(record)));
+    fn floors(&self) -> Floors {
+        let is_thin = self.pressure.step() >= Step::Thin;
+        is_thin.then(|| Class::ALL.map(|class| Threshold::rejecting(self.pressure.rejected(class))))
+    }
+
+    fn decide_log(&self, record: &[u8], hashed: &mut Vec<u8>, floors: Floors) -> (Decision, Class) {
+        let view = LogRecordView::new(record);
+        let rule = self.rules.iter().find(|(rule, _)| items::fits(rule, view));
         let decider = rule.map_or(&self.decider, |(_, decider)| decider);
-        decider.decide(&items::log(record, &self.keys, hashed))
+        let known = items::log(record, &self.keys, hashed);
+        decide(decider, &known, floors, || items::log_class(view, &known))
+    }
+
+    fn decide_span(&self, span: &[u8], floors: Floors) -> (Decision, Class) {
+        let known = items::span(span);
+        decide(&self.decider, &known, floors, || items::span_class(SpanView::new(span), &known))
     }
 }
 
@@ -79,11 +113,17 @@ impl Edit for Sampler {
     fn edit(&self, batch: &mut OpenBatch) -> Result<Accepted, DeliveryError> {
         let is_logs = batch.editor().signal() == Signal::Logs;
         let mut counts = [[0_u64; 2]; Policy::ALL.len()];
+        let (floors, mut shed) = (self.floors(), [0_u64; Class::ALL.len()]);
         let (mut text, mut hashed) = (String::new(), Vec::new());
         let outcome = batch.retain(Level::Items, Outcome::Dropped(REASON), |editor, _, place| {
             let item = editor.bytes(place.at());
-            let decision =
-                if is_logs { self.decide_log(item, &mut hashed) } else { self.decider.decide(&items::span(item)) };
+            let (decision, class) = match is_logs {
+                true => self.decide_log(item, &mut hashed, floors),
+                false => self.decide_span(item, floors),
+            };
+            if let (true, Some(shed)) = (decision.is_shed, shed.get_mut(class as usize)) {
+                *shed += 1;
+            }
             let by_policy = Policy::ALL.iter().zip(&mut counts).find(|(policy, _)| **policy == decision.policy);
             if let Some((_, [dropped, kept])) = by_policy {
                 *if decision.is_kept { kept } else { dropped } += 1;
@@ -103,6 +143,9 @@ impl Edit for Sampler {
             for (counter, count) in counters.iter().zip(counts).filter(|(_, count)| *count > 0) {
                 counter.add(count);
             }
+        }
+        for (class, items) in Class::ALL.into_iter().zip(shed) {
+            self.shed.add(class, items);
         }
         match outcome {
             Ok(_) => Ok(Accepted::all()),

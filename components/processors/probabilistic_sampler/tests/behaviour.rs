@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use component::Consumer;
+use component::pressure::{Reading, Step};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
@@ -10,6 +11,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use pdata::{Batch, Context, Payload, Segment, Signal};
 use processor_probabilistic_sampler::factory;
 use prost::Message;
+use sampling::Threshold;
 use testkit::{Sink, Subject, World};
 
 fn batch(signal: Signal, bytes: Vec<u8>, items: u32) -> Batch {
@@ -26,7 +28,12 @@ fn text(value: &str) -> Value {
 
 /// What comes out of a sampler with that configuration, and the counter's value for a policy and decision.
 async fn through(signal: Signal, yaml: &str, bytes: Vec<u8>, items: u32) -> (Vec<u8>, World) {
-    let (world, sink) = (World::new(), Sink::accepting());
+    through_in(World::new(), signal, yaml, bytes, items).await
+}
+
+/// As [`through`], in a world that is made ready before.
+async fn through_in(world: World, signal: Signal, yaml: &str, bytes: Vec<u8>, items: u32) -> (Vec<u8>, World) {
+    let sink = Sink::accepting();
     let subject = Subject::new(factory()).with_config(yaml).with_signal(signal);
     let built = subject.build(&world, sink.clone()).unwrap();
     let batch = world.open(batch(signal, bytes, items));
@@ -192,4 +199,69 @@ async fn what_is_dropped_has_a_reason_and_everything_is_counted() {
     assert_eq!((totals.delivered, totals.dropped["not_sampled"], totals.difference()), (kept, 50 - kept, 0));
     let counted = world.metric("otelcol_processor_probabilistic_sampler_count_traces_sampled").unwrap();
     assert!((counted - 50.0).abs() < 0.5);
+}
+
+#[tokio::test]
+async fn under_pressure_the_baseline_goes_first_and_errors_and_what_asks_last() {
+    let status = |code| opentelemetry_proto::tonic::trace::v1::Status { code, ..Default::default() };
+    let low = |attributes| span(0x10, "", attributes);
+    let spans = vec![
+        low(Vec::new()),
+        Span { status: Some(status(2)), ..low(Vec::new()) },
+        Span { status: Some(status(1)), ..low(Vec::new()) },
+        low(vec![attribute("sampling.priority", Value::IntValue(1))]),
+        span(0xf0, "", Vec::new()),
+    ];
+    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+    let bytes =
+        ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }] }
+            .encode_to_vec();
+    let quarter = Threshold::parse("c").unwrap().rejected();
+    for (step, rejected, kept) in [
+        (Step::Trim, [quarter; 3], &["", "", "", "", ""][..]),
+        (Step::Thin, [quarter, quarter, 0], &["0", "0", "c"]),
+        (Step::Refuse, [quarter; 3], &["c"]),
+    ] {
+        let world = World::new();
+        let sensor = world.registry.pressure().sense();
+        sensor.set(&Reading { step, value: 0.7, rejected });
+        let yaml = "{mode: equalizing, sampling_percentage: 100}";
+        let (out, world) = through_in(world, Signal::Traces, yaml, bytes.clone(), 5).await;
+        let out = ExportTraceServiceRequest::decode(&*out).unwrap();
+        let states = out.resource_spans[0].scope_spans[0].spans.iter().map(|span| span.trace_state.clone());
+        let thresholds: Vec<String> =
+            states.map(|state| state.strip_prefix("ot=th:").unwrap_or_default().to_owned()).collect();
+        let shed = 5 - kept.len();
+        if step == Step::Trim {
+            assert_eq!(thresholds.len(), 5, "thresholds are not looked at yet");
+            assert_eq!(world.metric("weir_overload_shed_items"), None);
+        } else {
+            assert_eq!(thresholds, kept, "{step}");
+            assert_eq!(world.metric("weir_overload_shed_items"), Some(shed as f64));
+        }
+        assert_eq!(world.totals(Signal::Traces).dropped.get("not_sampled").copied().unwrap_or_default(), shed as u64);
+        drop(sensor);
+    }
+}
+
+#[tokio::test]
+async fn under_pressure_records_below_info_go_before_others_and_errors_last() {
+    let record = |severity_number| LogRecord { trace_id: vec![0x90; 16], severity_number, ..LogRecord::default() };
+    let log_records = vec![record(5), record(0), record(9), record(17), record(21)];
+    let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
+    let bytes =
+        ExportLogsServiceRequest { resource_logs: vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }] }
+            .encode_to_vec();
+    let world = World::new();
+    let sensor = world.registry.pressure().sense();
+    let (never, half) = (Threshold::NEVER.rejected(), Threshold::parse("8").unwrap().rejected());
+    sensor.set(&Reading { step: Step::Gate, value: 0.8, rejected: [never, half, 0] });
+    let yaml = "{mode: equalizing, sampling_percentage: 100}";
+    let (out, world) = through_in(world, Signal::Logs, yaml, bytes, 5).await;
+    let out = ExportLogsServiceRequest::decode(&*out).unwrap();
+    let kept = out.resource_logs[0].scope_logs[0].log_records.iter();
+    let kept: Vec<_> = kept.map(|record| (record.severity_number, record.attributes[0].clone())).collect();
+    let with = |severity, th: &str| (severity, attribute("sampling.threshold", text(th)));
+    assert_eq!(kept, [with(0, "8"), with(9, "8"), with(17, "0"), with(21, "0")]);
+    assert_eq!(world.metric("weir_overload_shed_items"), Some(1.0));
 }

@@ -155,3 +155,42 @@ fn the_hash_is_the_collectors() {
     let id = 0xd23f_0824_128b_2f33_0c5c_7fd0_a6a3_a450_u128.to_be_bytes();
     assert_eq!(hashed(&id, 0).bits(), 0x00ce_7017_eefa_cc63);
 }
+
+#[test]
+fn a_floor_raises_thresholds_in_every_mode_and_is_written_down() {
+    let floor = Threshold::parse("c").unwrap();
+    for mode in ["hash_seed", "equalizing", "proportional"] {
+        for (percentage, expected) in [(100, 0.25), (50, 0.25), (10, 0.1)] {
+            let decider = decider(&format!("{{mode: {mode}, sampling_percentage: {percentage}, hash_seed: 7}}"));
+            let (mut kept, mut shed, mut stands_for, mut without) = (0_u32, 0_u32, 0.0, 0_u32);
+            for number in 0..20_000 {
+                let id = trace_id(number);
+                let item = Known { trace_id: Some(&id), is_readable: true, ..Known::default() };
+                let (plain, decision) = (decider.decide(&item), decider.decide_above(&item, floor));
+                assert!(!decision.is_kept || plain.is_kept, "what is kept under pressure is kept without");
+                assert_eq!(decision.is_shed, plain.is_kept && !decision.is_kept);
+                without += u32::from(plain.is_kept);
+                shed += u32::from(decision.is_shed);
+                if decision.is_kept {
+                    kept += 1;
+                    stands_for += decision.carries.unwrap().threshold.adjusted_count();
+                }
+            }
+            assert_eq!(kept + shed, without);
+            let found = f64::from(kept) / 20_000.0;
+            assert!((found - expected).abs() < 0.015, "{mode} {percentage}: {found}");
+            assert!((stands_for / 20_000.0 - 1.0).abs() < 0.06, "{mode} {percentage}: {stands_for}");
+        }
+    }
+}
+
+#[test]
+fn a_floor_leaves_alone_what_it_could_not_be_written_for() {
+    let open = decider("{mode: equalizing, sampling_percentage: 100, fail_closed: false}");
+    let missing = Known { is_readable: true, ..Known::default() };
+    assert!(open.decide_above(&missing, Threshold::NEVER).is_kept);
+    let id = [0xff; 16];
+    let item = Known { trace_id: Some(&id), is_readable: true, ..Known::default() };
+    let decision = open.decide_above(&item, Threshold::NEVER);
+    assert!(!decision.is_kept && decision.is_shed);
+}
