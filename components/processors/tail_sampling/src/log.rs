@@ -26,13 +26,15 @@ pub enum Cause {
     Budget,
     /// There were too many traces.
     Traces,
+    /// The machine is short of something: the degraded mode.
+    Overload,
     /// The processor was stopped.
     Shutdown,
 }
 
 impl Cause {
     /// Those that come before the wait is over.
-    pub const EARLY: [Self; 5] = [Self::Spans, Self::Bytes, Self::Budget, Self::Traces, Self::Shutdown];
+    pub const EARLY: [Self; 6] = [Self::Spans, Self::Bytes, Self::Budget, Self::Traces, Self::Overload, Self::Shutdown];
 
     /// As labels and answers name it.
     #[must_use]
@@ -44,6 +46,7 @@ impl Cause {
             Self::TooLarge => "too_large",
             Self::Budget => "budget",
             Self::Traces => "num_traces",
+            Self::Overload => "overload",
             Self::Shutdown => "shutdown",
         }
     }

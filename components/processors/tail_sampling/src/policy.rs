@@ -177,6 +177,8 @@ pub struct Decision {
     pub policy: Option<u16>,
     /// How likely it was kept.
     pub chance: Chance,
+    /// Whether chance would have kept it if the degraded mode had not lowered the share.
+    pub is_thinned: bool,
 }
 
 /// What becomes of a trace.
@@ -192,8 +194,12 @@ pub enum Verdict {
 
 impl Decision {
     /// No policy wanted it.
-    pub const NOT_SAMPLED: Self =
-        Self { verdict: Verdict::NotSampled, policy: None, chance: Chance::Known(Threshold::ALWAYS) };
+    pub const NOT_SAMPLED: Self = Self {
+        verdict: Verdict::NotSampled,
+        policy: None,
+        chance: Chance::Known(Threshold::ALWAYS),
+        is_thinned: false,
+    };
 
     /// Whether it is kept.
     #[must_use]
@@ -209,18 +215,24 @@ struct Asking<'a> {
     now: Duration,
     /// Whether an answer depended on what else arrived, or was the opposite of one that depended on randomness.
     is_tainted: bool,
+    /// What randomness must reach where nothing but chance keeps: the degraded mode's.
+    rejected: Threshold,
+    /// Whether that made a difference.
+    is_thinned: bool,
 }
 
-/// Decides about a trace. `told` hears the vote of every policy that was asked, by place.
+/// Decides about a trace. `told` hears the vote of every policy that was asked, by place. What only chance would keep must
+/// reach `rejected`, too.
 pub fn decide(
     policies: &[Policy],
     facts: &Facts,
     state: &mut State,
     now: Duration,
+    rejected: Threshold,
     first_match: bool,
     mut told: impl FnMut(usize, Vote),
 ) -> Decision {
-    let mut asking = Asking { facts, state, now, is_tainted: false };
+    let mut asking = Asking { facts, state, now, is_tainted: false, rejected, is_thinned: false };
     let (mut kept, mut least, mut drops_by_chance): (Option<u16>, Option<Threshold>, bool) = (None, None, false);
     for (place, policy) in policies.iter().enumerate() {
         let vote = policy.node.ask(&mut asking);
@@ -246,13 +258,15 @@ pub fn decide(
         }
         drops_by_chance |= matches!(policy.node, Node::Drop(_)) && policy.node.is_by_chance();
     }
-    let Some(policy) = kept else { return Decision::NOT_SAMPLED };
+    let Some(policy) = kept else {
+        return Decision { is_thinned: asking.is_thinned, ..Decision::NOT_SAMPLED };
+    };
     let chance = match least {
         Some(Threshold::ALWAYS) if !drops_by_chance => Chance::Known(Threshold::ALWAYS),
         Some(threshold) if !asking.is_tainted && !drops_by_chance => Chance::Known(threshold),
         _ => Chance::Unknown,
     };
-    Decision { verdict: Verdict::Sampled, policy: Some(policy), chance }
+    Decision { verdict: Verdict::Sampled, policy: Some(policy), chance, is_thinned: false }
 }
 
 impl Node {
@@ -291,20 +305,26 @@ impl Node {
             Self::Hash { most, salt } => {
                 // Its randomness is not that of the trace ID, so no threshold can tell how likely it was.
                 asking.is_tainted |= *most < u64::MAX;
-                if hash(salt, &facts.trace_id) <= *most { Vote::Sampled(Chance::Unknown) } else { Vote::NotSampled }
+                if hash(salt, &facts.trace_id) > *most {
+                    return Vote::NotSampled;
+                }
+                match asking.by_randomness(Threshold::ALWAYS) {
+                    Vote::Sampled(_) => Vote::Sampled(Chance::Unknown),
+                    other => other,
+                }
             }
-            Self::Share(threshold) => by_randomness(facts, *threshold),
+            Self::Share(threshold) => asking.by_randomness(*threshold),
             Self::SpanRate(bucket) => asking.limited(*bucket, facts.spans),
             Self::ByteRate(bucket) => asking.limited(*bucket, facts.bytes),
             Self::And(nodes) => all(nodes, asking),
-            Self::Drop(nodes) => match all(nodes, asking) {
+            Self::Drop(nodes) => match asking.unthinned(|asking| all(nodes, asking)) {
                 Vote::Sampled(_) => Vote::Dropped,
                 other => other,
             },
             Self::Not(node) => {
                 let is_by_chance = node.is_by_chance();
                 asking.is_tainted |= is_by_chance;
-                match node.ask(asking) {
+                match asking.unthinned(|asking| node.ask(asking)) {
                     Vote::Sampled(_) => Vote::NotSampled,
                     Vote::NotSampled if is_by_chance => Vote::Sampled(Chance::Unknown),
                     Vote::NotSampled => SURE,
@@ -330,22 +350,36 @@ impl Node {
                 let values = fields.iter().map(|field| facts.fields.get(*field).copied().unwrap_or_default());
                 let kind = values.fold(facts.tenant, |kind, value| mix(kind ^ value)).max(1);
                 let Some(rates) = asking.state.rates.get_mut(*rates) else { return Vote::Error };
-                by_randomness(facts, rates.threshold(kind, facts.spans, asking.now))
+                let threshold = rates.threshold(kind, facts.spans, asking.now);
+                asking.by_randomness(threshold)
             }
         }
     }
 }
 
 impl Asking<'_> {
+    fn by_randomness(&mut self, threshold: Threshold) -> Vote {
+        let (randomness, raised) = (self.facts.randomness(), threshold.max(self.rejected));
+        if raised.keeps(randomness) {
+            return Vote::Sampled(Chance::Known(raised));
+        }
+        self.is_thinned |= threshold.keeps(randomness);
+        Vote::NotSampled
+    }
+
+    /// Asks what is turned round: where less is kept inside, more would be outside.
+    fn unthinned(&mut self, ask: impl FnOnce(&mut Self) -> Vote) -> Vote {
+        let rejected = std::mem::replace(&mut self.rejected, Threshold::ALWAYS);
+        let vote = ask(self);
+        self.rejected = rejected;
+        vote
+    }
+
     fn limited(&mut self, bucket: usize, count: u64) -> Vote {
         self.is_tainted = true;
         let has_room = self.state.buckets.get_mut(bucket).is_some_and(|bucket| bucket.take(count, self.now));
         if has_room { Vote::Sampled(Chance::Unknown) } else { Vote::NotSampled }
     }
-}
-
-fn by_randomness(facts: &Facts, threshold: Threshold) -> Vote {
-    if threshold.keeps(facts.randomness()) { Vote::Sampled(Chance::Known(threshold)) } else { Vote::NotSampled }
 }
 
 /// Keeps if all keep; what stands behind one that does not is not asked.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use component::outbox::Full;
 use component::pages::Page;
+use component::pressure::{Reported, Source};
 use component::{
     Accepted, BoxFuture, Component, ConsumeFuture, Consumer, Deadline, DeliveryError, Edge, Host, Outbox,
     OutboxSettings, Settings, ShutdownError, StartError,
@@ -32,6 +33,7 @@ pub struct TailSampling {
     ticker: Mutex<Option<JoinHandle<()>>>,
     page: Mutex<Option<Page>>,
     logs: Arc<Logs>,
+    reported: Mutex<Option<Reported>>,
     /// Whether it is closed. Held for reading while a batch is taken in.
     closed: RwLock<bool>,
     /// Set when a successor takes its place.
@@ -65,6 +67,7 @@ impl TailSampling {
             id: settings.id.to_string(),
             sampler,
             logs,
+            reported: Mutex::default(),
             outbox,
             drops_pending: config.drop_pending_traces_on_shutdown,
             ticker: Mutex::default(),
@@ -84,6 +87,7 @@ impl TailSampling {
             let _aborted = ticker.await;
         }
         drop(self.page.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.reported.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// Sends what is decided, drops what does not go in time. The number of dropped spans.
@@ -164,6 +168,9 @@ impl Component for TailSampling {
         let logs = Arc::clone(&self.logs);
         let page = host.registry().pages().publish_answers(DECISIONS_PAGE, &self.id, move |query| logs.to_json(query));
         *self.page.lock().unwrap_or_else(PoisonError::into_inner) = Some(page);
+        let filled = Arc::clone(&self.sampler);
+        let reported = host.pressure().report(Source::TraceBuffer, move || filled.fill());
+        *self.reported.lock().unwrap_or_else(PoisonError::into_inner) = Some(reported);
         let sampler = Arc::clone(&self.sampler);
         let mut ticker = self.ticker.lock().unwrap_or_else(PoisonError::into_inner);
         ticker.get_or_insert_with(|| tokio::spawn(async move { run(&sampler).await }));

@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use component::outbox::Full;
+use component::pressure::{Class, Pressure, Shed, Step};
 use component::{DeliveryError, Outbox, Settings};
-use pdata::{Batch, Outcome};
+use pdata::{Batch, Outcome, Signal};
+use sampling::Threshold;
 use statements::Failures;
 use tokio::time::Instant;
 
@@ -45,6 +47,8 @@ const TABLE_SHARE: usize = 32;
 pub const NOT_SAMPLED: &str = "not_sampled";
 /// Why spans of traces beyond `maximum_trace_size_bytes` do.
 pub const TOO_LARGE: &str = "trace_too_large";
+/// Why spans do that chance would have kept without the degraded mode.
+pub const THINNED: &str = "thinned";
 /// Why spans do that could not be handed on at a shutdown, or were not to be.
 pub const SHUTDOWN: &str = "shutdown";
 
@@ -124,6 +128,8 @@ pub struct Sampler {
     log: Arc<DecisionLog>,
     metrics: Metrics,
     failures: Failures,
+    pressure: Arc<Pressure>,
+    shed: Shed,
     numbers: AtomicU64,
     traces: AtomicUsize,
     /// Bytes of shards, and of batches that wait for the outbox.
@@ -177,6 +183,8 @@ impl Sampler {
             metrics: Metrics::new(&settings.telemetry, settings.id.name(), &plan.policies),
             failures: Failures::new(settings.id.to_string()),
             plan,
+            pressure: Arc::clone(settings.pressure()),
+            shed: Shed::new(&settings.telemetry, Signal::Traces, THINNED),
             numbers: AtomicU64::new(0),
             traces: AtomicUsize::new(0),
             shard_bytes: AtomicUsize::new(0),
@@ -198,6 +206,12 @@ impl Sampler {
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.buffered_bytes() + self.waiting_bytes.load(Ordering::Relaxed) + self.outbox.bytes()
+    }
+
+    /// How much of the budget is held, 0 to 1.
+    #[must_use]
+    pub fn fill(&self) -> f64 {
+        (self.held_bytes() as f64 / self.rules.budget.max(1) as f64).min(1.0)
     }
 
     fn buffered_bytes(&self) -> usize {
@@ -348,7 +362,8 @@ impl Sampler {
         } else {
             let (policies, tally) = (&self.plan.policies, &mut round.tally);
             let told = |policy, vote| tally.vote(policy, vote);
-            decide(policies, &trace.facts, &mut lock(&self.state), now, self.rules.first_match, told)
+            let rejected = Threshold::rejecting(self.pressure.rejected(Class::Normal));
+            decide(policies, &trace.facts, &mut lock(&self.state), now, rejected, self.rules.first_match, told)
         };
         round.tally.decided(decision.verdict, cause, now.saturating_sub(trace.arrived));
         shard.remember(hash, decision, now);
@@ -391,7 +406,14 @@ impl Sampler {
             if decision.verdict == Verdict::Sampled {
                 late.push(Kept::from((*trace, Some(decision))));
             } else {
-                let reason = if cause == Cause::TooLarge { TOO_LARGE } else { NOT_SAMPLED };
+                let reason = match cause {
+                    Cause::TooLarge => TOO_LARGE,
+                    _ if decision.is_thinned => THINNED,
+                    _ => NOT_SAMPLED,
+                };
+                if reason == THINNED {
+                    self.shed.add(Class::Normal, trace.facts.spans);
+                }
                 trace.stake.settle(Outcome::Dropped(reason));
             }
         }
@@ -490,13 +512,18 @@ impl Sampler {
         let Some(shard) = self.shards.get(place) else { return false };
         let now = self.now();
         let tick = now.as_secs();
+        // The degraded mode waits for a third of the time.
+        let is_trimmed = self.pressure.step() >= Step::Trim;
+        let ahead = if is_trimmed { self.rules.wait.as_secs() - self.rules.wait.as_secs().div_ceil(3) } else { 0 };
         let mut round = self.round();
         {
             let mut shard = lock(shard);
             while round.taken.len() < TURN
-                && let Some(hash) = shard.next_due(tick)
+                && let Some(hash) = shard.next_due(tick, ahead)
             {
-                self.decide(&mut shard, hash, Cause::Wait, now, &mut round);
+                let is_due = shard.traces.get(&hash).is_some_and(|trace| trace.due <= tick);
+                let cause = if is_due { Cause::Wait } else { Cause::Overload };
+                self.decide(&mut shard, hash, cause, now, &mut round);
             }
             if round.taken.is_empty() {
                 shard.shrink();

@@ -114,9 +114,10 @@ impl Shard {
         None
     }
 
-    /// Takes a trace that is due at `tick` from the queues: its hash.
-    pub fn next_due(&mut self, tick: u64) -> Option<u64> {
-        for queue in [&mut self.by_root, &mut self.by_arrival] {
+    /// Takes a trace that is due from the queues: its hash. Those that wait since their first span are due up to `ahead` ticks
+    /// before their time.
+    pub fn next_due(&mut self, tick: u64, ahead: u64) -> Option<u64> {
+        for (queue, tick) in [(&mut self.by_root, tick), (&mut self.by_arrival, tick + ahead)] {
             while let Some((hash, number, due)) = queue.front().copied()
                 && due <= tick
             {

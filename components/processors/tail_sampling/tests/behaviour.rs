@@ -7,6 +7,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use component::pressure::{Reading, Source, Step};
 use component::{Consumer, Deadline};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use pdata::{AuthData, Context, Signal};
@@ -401,4 +402,35 @@ async fn decisions_can_be_asked_for() {
     assert!(count.contains("\"decisions\":2"), "{count}");
     rig.stop().await;
     assert_eq!(rig.world.registry.pages().render("/tail_sampling/decisions"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_degraded_mode_decides_sooner_and_thins_what_only_chance_keeps() {
+    let policies = "policies: [{name: errors, type: status_code, status_code: {status_codes: [ERROR]}}, {name: base, type: \
+                    probabilistic, probabilistic: {sampling_percentage: 50}}]";
+    for consistent in [false, true] {
+        let rig = Rig::new(&format!("{{decision_wait: 9s, adjusted_counts: {consistent}, {policies}}}")).await;
+        let pressure = rig.world.host.pressure();
+        let sensor = pressure.sense();
+        rig.offer((0..1000).map(|trace| if trace < 100 { error(trace) } else { span(trace) }).collect()).await.unwrap();
+        assert!(pressure.fullest(Source::TraceBuffer).unwrap() > 0.0);
+        // Three quarters of all randomness are rejected.
+        sensor.set(&Reading { step: Step::Thin, value: 0.6, rejected: [3 << 54, 3 << 54, 0] });
+        pass(3100).await;
+        let out = rig.out();
+        assert_eq!(out.keys().filter(|trace| **trace < 100).count(), 100, "errors stay, after a third of the wait");
+        // 225 where both have the same randomness, 112 where not.
+        let (least, most) = if consistent { (180, 270) } else { (80, 145) };
+        assert!((least..most).contains(&(out.len() - 100)), "{consistent}: {}", out.len());
+        let shed = rig.world.metric("weir_overload_shed_items").unwrap();
+        assert_eq!(Some(&(shed as u64)), rig.world.totals(Signal::Traces).dropped.get("thinned"));
+        assert!(shed > 150.0, "{shed}");
+        assert_eq!(rig.world.metric("weir_tail_sampling_decided_early"), Some(1000.0));
+        drop(sensor);
+        rig.offer((2000..3000).map(span).collect()).await.unwrap();
+        pass(4000).await;
+        assert_eq!(rig.out().len(), out.len(), "calm again");
+        rig.stop().await;
+        assert_eq!(pressure.fullest(Source::TraceBuffer), None);
+    }
 }
