@@ -31,6 +31,7 @@ pub fn factories() -> Vec<Factory> {
         extension_headers_setter::factory(),
         extension_health_check::factory(),
         extension_memory_limiter::factory(),
+        extension_overload::factory(),
     ];
     factories.sort_by_key(|factory| (factory.kind, factory.type_name));
     factories

@@ -12,6 +12,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use component::pressure::{Reported, Source};
 use component::telemetry::Observer;
 use component::{
     Accepted, BoxFuture, Component, ConsumeFuture, ConsumeResult, Consumer, Deadline, DeliveryError, Host, Settings,
@@ -73,6 +74,8 @@ struct Queued {
 struct Running {
     dispatcher: Option<JoinHandle<()>>,
     observers: Vec<Observer>,
+    /// Tells the degraded mode how full the queue is.
+    reported: Option<Reported>,
 }
 
 impl fmt::Debug for Delivery {
@@ -230,7 +233,7 @@ impl Delivery {
             stop.get_or_insert(Stop { at: deadline.instant(), hands_over: heir.is_some() });
             first
         });
-        let Running { dispatcher, observers } = std::mem::take(&mut *self.running());
+        let Running { dispatcher, observers, reported } = std::mem::take(&mut *self.running());
         if let Some(dispatcher) = dispatcher {
             // Ends by itself at the deadline.
             let _ended = dispatcher.await;
@@ -247,7 +250,7 @@ impl Delivery {
             all.forget();
             self.direct.close();
         }
-        drop(observers);
+        drop((observers, reported));
         self.courier.report.untold("shut down");
         self.courier.transport.shutdown().await;
     }
@@ -395,7 +398,10 @@ impl Component for Delivery {
                 observers.push(telemetry.gauge(QUEUE_CAPACITY, data_type, move || capacity.capacity() as f64));
             }
             let dispatcher = tokio::spawn(dispatch(feed, Arc::clone(slots), Arc::clone(&self.courier)));
-            *self.running() = Running { dispatcher: Some(dispatcher), observers };
+            let filled = Arc::clone(queue);
+            let fill = move || filled.used() as f64 / filled.capacity().max(1) as f64;
+            let reported = config.is_some().then(|| self.settings.pressure().report(Source::Queue, fill));
+            *self.running() = Running { dispatcher: Some(dispatcher), observers, reported };
             Ok(())
         })
     }
