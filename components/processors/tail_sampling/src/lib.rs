@@ -21,7 +21,7 @@
 //! - A trace is in its shard's table or it is decided; the change is made under the shard's lock.
 //! - A trace's stake goes where its spans go. Traces of different tenants or authentications are different traces.
 //!
-//! Reading order: [`config`], [`plan`], [`policy`], [`conditions`], [`request`], [`sampler`], [`processor`].
+//! Reading order: [`config`], [`rules`], [`plan`], [`policy`], [`conditions`], [`request`], [`sampler`], [`processor`].
 
 pub mod conditions;
 pub mod config;
@@ -35,6 +35,7 @@ pub mod policy;
 pub mod processor;
 pub mod remembered;
 pub mod request;
+pub mod rules;
 pub mod sampler;
 pub mod shard;
 pub mod trace;

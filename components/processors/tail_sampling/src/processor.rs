@@ -16,7 +16,8 @@ use tokio::task::JoinHandle;
 use crate::config::TailSamplingConfig;
 use crate::log::{Cause, Logs};
 use crate::plan::{Plan, Problem};
-use crate::sampler::{SHUTDOWN, Sampler, TURN, budget, outbox_bytes};
+use crate::rules::{budget, outbox_bytes};
+use crate::sampler::{SHUTDOWN, Sampler, TURN};
 
 /// Where decisions can be asked for.
 pub const DECISIONS_PAGE: &str = "/tail_sampling/decisions";

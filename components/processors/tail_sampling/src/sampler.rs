@@ -25,6 +25,7 @@ use crate::plan::Plan;
 use crate::policy::{Decision, State, Verdict, decide};
 use crate::remembered::REMEMBERED_BYTES;
 use crate::request::{Part, Reading, Request, first_of};
+use crate::rules::{OUT_SHARE, Rules};
 use crate::shard::{Shard, Taken};
 use crate::trace::{Kept, Trace};
 
@@ -34,12 +35,6 @@ const SHARDS: usize = 8;
 pub const TURN: usize = 128;
 /// Traces that one request decides at most to make room.
 const MADE_ROOM_MAX: usize = 32 << 10;
-/// The share of the budget that is for kept traces on their way out.
-const OUT_SHARE: usize = 8;
-/// Bounds of what the outbox holds.
-const OUTBOX_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=64 << 20;
-/// The share of the budget of one trace, unless configured otherwise.
-const TRACE_SHARE: u64 = 16;
 /// The share of the budget that each table of decisions, and the log, may take.
 const TABLE_SHARE: usize = 32;
 
@@ -51,59 +46,6 @@ pub const TOO_LARGE: &str = "trace_too_large";
 pub const THINNED: &str = "thinned";
 /// Why spans do that could not be handed on at a shutdown, or were not to be.
 pub const SHUTDOWN: &str = "shutdown";
-
-/// The rules that are not policies.
-#[derive(Clone, Copy, Debug)]
-pub struct Rules {
-    wait: Duration,
-    wait_after_root: Option<Duration>,
-    traces_max: usize,
-    refuses_beyond: bool,
-    first_match: bool,
-    trace_bytes_dropped: Option<u64>,
-    trace_spans_decided: u64,
-    trace_bytes_decided: u64,
-    budget: usize,
-}
-
-/// Bytes that kept traces may occupy on their way out, of a budget.
-#[must_use]
-pub fn outbox_bytes(budget: usize) -> usize {
-    (budget / OUT_SHARE).clamp(*OUTBOX_BYTES.start(), *OUTBOX_BYTES.end())
-}
-
-/// The memory budget in bytes.
-#[must_use]
-pub fn budget(config: &TailSamplingConfig, settings: &Settings) -> usize {
-    match usize::try_from(config.memory_budget.0).unwrap_or(usize::MAX) {
-        0 => settings.account.cap() / 2,
-        bytes => bytes,
-    }
-}
-
-impl Rules {
-    fn new(config: &TailSamplingConfig, settings: &Settings) -> Self {
-        let seconds =
-            |duration: config::GoDuration| Duration::from_secs(duration.as_std().unwrap_or_default().as_secs());
-        let limit = |value: u64| if value == 0 { u64::MAX } else { value };
-        let budget = budget(config, settings);
-        let trace_bytes = match config.max_bytes_per_trace.0 {
-            0 => budget as u64 / TRACE_SHARE,
-            bytes => bytes,
-        };
-        Self {
-            wait: seconds(config.decision_wait).max(Duration::from_secs(1)),
-            wait_after_root: Some(seconds(config.decision_wait_after_root_received)).filter(|wait| !wait.is_zero()),
-            traces_max: usize::try_from(config.num_traces).unwrap_or(usize::MAX),
-            refuses_beyond: config.block_on_overflow,
-            first_match: config.sample_on_first_match,
-            trace_bytes_dropped: Some(config.maximum_trace_size_bytes).filter(|bytes| *bytes > 0),
-            trace_spans_decided: limit(config.max_spans_per_trace),
-            trace_bytes_decided: trace_bytes,
-            budget,
-        }
-    }
-}
 
 /// Kept traces on their way out.
 #[derive(Debug)]
