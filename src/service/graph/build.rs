@@ -414,6 +414,15 @@ impl<'a> Builder<'a> {
         stages
     }
 
+    /// What extensions put in front of every receiver.
+    fn admission_gates(&self) -> Vec<Arc<Gate>> {
+        let gate = |node: &Node| match &node.instance {
+            Instance::Extension(extension) => extension.admission_gate(),
+            _ => None,
+        };
+        self.new.nodes.values().filter_map(gate).collect()
+    }
+
     fn receiver(&mut self, id: &ComponentId) {
         let mut outputs = Outputs::default();
         for signal in Signal::ALL {
@@ -426,7 +435,8 @@ impl<'a> Builder<'a> {
                 .map(|(name, head)| (name, head as Arc<dyn Consumer>))
                 .collect();
             let reach = Reach { edges: fed.iter().map(|p| first_edge(&p.id)).collect(), ..Reach::default() };
-            let gates = fed.iter().flat_map(|p| self.gates.get(&p.id).cloned().unwrap_or_default()).collect();
+            let behind = fed.iter().flat_map(|p| self.gates.get(&p.id).cloned().unwrap_or_default());
+            let gates = self.admission_gates().into_iter().chain(behind).collect();
             let name = format!("{id} -> {signal}");
             let target = self.fanout(&name, heads, &format!("receivers::{id}"), &first.origin);
             let target = self.counted(Kind::Receiver, Side::Produced, id, None, signal, target);

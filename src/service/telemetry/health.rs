@@ -43,7 +43,7 @@ pub(super) fn health(host: &Host) -> (u16, String) {
         (Phase::Running, Worst::Permanent) => (503, "failed"),
     };
     let difference: i128 = host.ledger().read().iter().map(|(_, totals)| totals.difference()).sum();
-    let body = json!({
+    let mut body = json!({
         "status": status,
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": host.registry().started().elapsed().unwrap_or_default().as_secs(),
@@ -53,6 +53,11 @@ pub(super) fn health(host: &Host) -> (u16, String) {
         "bytes_held": host.account().held(),
         "ledger_difference": i64::try_from(difference).unwrap_or(i64::MAX),
     });
+    let pressure = host.pressure();
+    if let (true, Some(body)) = (pressure.is_sensed(), body.as_object_mut()) {
+        let value = (pressure.value() * 1000.0).round() / 1000.0;
+        body.insert("overload".to_owned(), json!({"step": pressure.step().as_str(), "pressure": value}));
+    }
     (code, format!("{body}\n"))
 }
 
@@ -165,6 +170,17 @@ mod tests {
         assert_eq!(body["components"], json!([component]));
         assert_eq!(body["queues"], json!([{"exporter": "otlp", "size": 3.0, "capacity": 10.0}]));
         assert_eq!(body["ledger_difference"], 0);
+    }
+
+    #[test]
+    fn health_tells_the_step_of_the_degraded_mode_where_somebody_measures() {
+        let (host, _fatal) = Host::new(ByteAccount::unlimited(), Ledger::new(), Registry::new(Level::Basic));
+        let body = || serde_json::from_str::<Json>(&health(&host).1).unwrap();
+        assert_eq!(body()["overload"], Json::Null);
+        let sensor = host.pressure().sense();
+        let (step, value) = (component::pressure::Step::Thin, 0.61234);
+        sensor.set(&component::pressure::Reading { step, value, ..Default::default() });
+        assert_eq!(body()["overload"], json!({"step": "thin", "pressure": 0.612}));
     }
 
     #[test]
