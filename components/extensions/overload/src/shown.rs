@@ -42,6 +42,9 @@ impl Pressures {
     }
 }
 
+/// A further label, if there is one, and a value.
+type Series = (Option<(&'static str, &'static str)>, f64);
+
 #[derive(Debug)]
 struct State {
     pressures: Pressures,
@@ -62,7 +65,7 @@ impl Shown {
     pub fn new(telemetry: &Telemetry, gate: &Arc<Gate>) -> Self {
         let state = State { pressures: Pressures::default(), reading: Reading::default(), share: 1.0 };
         let state = Arc::new(Mutex::new(state));
-        let observe = |metric, read: fn(&State) -> Vec<(Option<(&'static str, &'static str)>, f64)>| {
+        let observe = |metric, read: fn(&State) -> Vec<Series>| {
             let (state, labels) = (Arc::clone(&state), telemetry.clone());
             telemetry.registry().observe(metric, MetricKind::Gauge, move || {
                 let series = read(&state.lock().unwrap_or_else(PoisonError::into_inner));

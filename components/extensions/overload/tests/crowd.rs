@@ -1,6 +1,5 @@
 //! A flash crowd in front of a simulated machine: what it does to the pressure goes through the rule, what the rule says
 //! goes back to what the machine has to do.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::time::Duration;
 
@@ -36,7 +35,7 @@ fn run(room: f64, load: impl Iterator<Item = f64>) -> Course {
     let Monitors { cpu, telemetry, cpu_stall, .. } = &config.monitors;
     let (mut rule, mut admission) = (Rule::new(&config, Step::Calm, 0.0), Admission::new(&config));
     let (mut waiting, mut taken, mut fullest, mut stall) = (0.0_f64, 0.0_f64, 0.0_f64, 0.0_f64);
-    let mut busy = vec![0.0; 10];
+    let mut busy = [0.0; 10];
     let (mut errors, mut errors_kept) = (0.0, 0.0);
     let (mut changes, mut last) = (Vec::new(), Step::Calm);
     let mut kept = [1.0; 3];

@@ -100,7 +100,9 @@ async fn memory_pressure_goes_through_the_steps_and_back() {
 async fn telemetry_and_what_components_report_count() {
     let folder = tempfile::tempdir().unwrap();
     let world = World::new();
-    let extension = create(&world, "{monitors: {trace_buffer: {enabled: false}, queue: {enabled: true}}}", place(folder.path())).unwrap();
+    let extension =
+        create(&world, "{monitors: {trace_buffer: {enabled: false}, queue: {enabled: true}}}", place(folder.path()))
+            .unwrap();
     let pressure = Arc::clone(world.host.pressure());
     extension.start(&world.host).await.unwrap();
     let buffer = pressure.report(Source::TraceBuffer, || 1.0);
