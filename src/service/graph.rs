@@ -23,9 +23,9 @@ use component::{
 use pdata::{Gate, Signal};
 
 use super::head::Head;
-use super::tenancy::{Tenancy, TenantConfig};
 use super::plan::PipelineId;
 use super::telemetry::trace::SpanSlot;
+use super::tenancy::{Tenancy, TenantConfig};
 pub use layout::redact;
 pub use stop::{Retirement, Retiring, StopReport};
 

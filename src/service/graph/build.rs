@@ -346,15 +346,10 @@ impl<'a> Builder<'a> {
         }
         let next = self.traced("pipeline", &id.to_string(), id.signal, next);
         let first = self.edge(first_edge(id), next, Vec::new(), reach);
-        let head = self
-            .old
-            .heads
-            .get(id)
-            .cloned()
-            .unwrap_or_else(|| {
-                let (ledger, tenancy) = (Arc::clone(self.host.ledger()), Arc::clone(&self.new.tenancy));
-                Head::new(ledger, &id.to_string(), id.signal, tenancy, first)
-            });
+        let head = self.old.heads.get(id).cloned().unwrap_or_else(|| {
+            let (ledger, tenancy) = (Arc::clone(self.host.ledger()), Arc::clone(&self.new.tenancy));
+            Head::new(ledger, &id.to_string(), id.signal, tenancy, first)
+        });
         self.new.heads.insert(id.clone(), head);
         self.gates.insert(id.clone(), gates);
     }

@@ -27,9 +27,9 @@ use crate::value::Value;
 use self::condition::Test;
 use self::resolve::Resolver;
 
+pub use self::compare::{equal, order};
 pub use self::infer::Kind;
 pub use self::math::{add, divide, multiply, subtract};
-pub use self::compare::{equal, order};
 
 /// How paths name their context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

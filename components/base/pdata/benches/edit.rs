@@ -5,7 +5,6 @@
 
 #![expect(clippy::unwrap_used, reason = "bench")]
 
-
 use bytes::Bytes;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};

@@ -179,7 +179,11 @@ pub(crate) fn fits(rule: &Rule, record: pdata::view::LogRecordView<'_>) -> bool 
 
 /// How much a span would be missed. `known` is what is known of it.
 pub(crate) fn span_class(span: pdata::view::SpanView<'_>, known: &Known<'_>) -> Class {
-    if known.priority != Priority::None || span.status().code() == STATUS_ERROR { Class::Critical } else { Class::Normal }
+    if known.priority != Priority::None || span.status().code() == STATUS_ERROR {
+        Class::Critical
+    } else {
+        Class::Normal
+    }
 }
 
 /// How much a log record would be missed. `known` is what is known of it.

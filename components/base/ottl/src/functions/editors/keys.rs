@@ -50,7 +50,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         build: |arguments: &mut Arguments| {
             let (target, limit) = (arguments.target("target")?, arguments.int("limit")?);
             let priority = literal_keys(&arguments.list("priority_keys")?)?;
-            let limit = usize::try_from(limit).map_err(|_negative| format!("the limit cannot be negative, it is {limit}"))?;
+            let limit =
+                usize::try_from(limit).map_err(|_negative| format!("the limit cannot be negative, it is {limit}"))?;
             if limit < priority.len() {
                 let count = priority.len();
                 return Err(format!("the limit of {limit} is below the number of priority keys, {count}"));

@@ -22,7 +22,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         contexts: &[],
         build: |arguments: &mut Arguments| {
             let (target, limit) = (arguments.target("target")?, arguments.int("limit")?);
-            let limit = usize::try_from(limit).map_err(|_negative| format!("the limit cannot be negative, it is {limit}"))?;
+            let limit =
+                usize::try_from(limit).map_err(|_negative| format!("the limit cannot be negative, it is {limit}"))?;
             let marker = arguments.text_opt("truncation_marker").unwrap_or_default();
             if marker.len() > limit {
                 let len = marker.len();
