@@ -42,7 +42,8 @@ async fn samplers_behind_agents_see_whole_traces() {
         samplers.push(run("sampling-tier.yaml", &variables).await);
     }
     let list = ("SAMPLERS", format!("[{}]", listening.join(", ")));
-    let agents = [run("balancing-agent.yaml", &[list.clone()]).await, run("balancing-agent.yaml", &[list]).await];
+    let settings = [list];
+    let agents = [run("balancing-agent.yaml", &settings).await, run("balancing-agent.yaml", &settings).await];
     // The parts of a trace come in different requests, to different agents.
     for part in 0..3 {
         let spans = (0..TRACES).map(|trace| part_of(trace, part)).collect();
