@@ -6,6 +6,7 @@
 #![allow(unreachable_pub, reason = "test helpers")]
 
 #[path = "examples/backend.rs"]
+#[expect(dead_code, reason = "shared with the examples, which look at raw bytes")]
 mod backend;
 mod support;
 
