@@ -53,6 +53,17 @@ fn attributes_are_treated_as_the_collector_does() {
             vec![pair("n", int(4_111_111_111_111_111)), pair("m", int(7))],
             "n=**** m=7",
         ),
+        // Nor does a list hide one then, where values in lists are none of the Collector's concern otherwise.
+        (
+            "{allow_all_keys: true, surfaces: collector, blocked_values: ['4[0-9]{15}']}",
+            vec![pair("l", list(vec![text(visa)]))],
+            "l=[placeholder 4111111111111111]",
+        ),
+        (
+            "{allow_all_keys: true, surfaces: collector, redact_all_types: true, blocked_values: ['4[0-9]{15}']}",
+            vec![pair("l", list(vec![text(visa), map(pairs(&[("k", visa)]))]))],
+            "l=[placeholder **** {k=placeholder ****}]",
+        ),
         // Hashes.
         (
             "{allow_all_keys: true, blocked_values: ['4[0-9]{15}'], hash_function: md5}",

@@ -120,9 +120,9 @@ impl Reader<'_> {
         Ok(out.finish(end).map_or(Outcome::Keep, Outcome::Replace))
     }
 
-    /// Whether lists and maps are read.
+    /// Whether lists and maps are read. With `redact_all_types` always: the Collector looks at them as text then.
     fn enters(&self, mode: Mode) -> bool {
-        self.rules.everywhere || mode == Mode::Body
+        self.rules.everywhere || self.rules.all_types || mode == Mode::Body
     }
 
     fn verdict(
@@ -182,7 +182,7 @@ impl Reader<'_> {
         mode: Mode,
         path: &Path<'_>,
     ) -> Result<Outcome, Refusal> {
-        if !self.rules.everywhere {
+        if !self.rules.everywhere && !self.rules.all_types {
             return Ok(Outcome::Keep);
         }
         if self.rules.binary_values == Fate::Remove && std::str::from_utf8(content).is_err() {
