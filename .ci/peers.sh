@@ -10,7 +10,8 @@ cargo_deny_version=0.20.2
 # What of the Collector the tests use. The recipe names more, of which some take many minutes to build.
 collector_modules='otlpreceiver|nopreceiver|batchprocessor|memorylimiterprocessor|otlpexporter|otlphttpexporter|debugexporter|nopexporter'
 collector_modules+='|fileexporter|forwardconnector|healthcheckextension|basicauthextension|bearertokenauthextension|headerssetterextension'
-collector_modules+='|envprovider|fileprovider|yamlprovider'
+collector_modules+='|attributesprocessor|resourceprocessor|redactionprocessor|filterprocessor|transformprocessor'
+collector_modules+='|probabilisticsamplerprocessor|tailsamplingprocessor|envprovider|fileprovider|yamlprovider'
 
 missing() {
   echo "MISSING: $1" >&2

@@ -200,6 +200,7 @@ class Side:
             if done.returncode == 0:
                 return cases, refused
             said = done.stdout + done.stderr
+            assert "unknown type" not in said, f"{self.name} lacks a component that the cases need: {said[:500]}"
             # weir's warnings name components, too.
             error = r"error\[E\d+\].*" if self.name == "weir" else ""
             found = [(int(match[1]), match.start(1)) for match in re.finditer(rf"{error}\bcase(\d+)_\d+", said)]
