@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use matching::text::Text;
 use pdata::EditError;
 use pdata::edit::{Attribute, Value};
 use pdata::view::ValueView;
+use value_text::Text;
 
 /// The type to convert to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -46,7 +46,7 @@ fn show(value: ValueView<'_>) -> String {
         ValueView::Str(text) => text.to_owned(),
         ValueView::F64(number) => format!("{number:?}"),
         ValueView::Bytes(bytes) => format!("b:{}", String::from_utf8_lossy(bytes)),
-        value => matching::text::Text(value).to_string(),
+        value => value_text::Text(value).to_string(),
     }
 }
 

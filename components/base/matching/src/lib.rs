@@ -23,8 +23,8 @@ pub mod expression;
 mod pattern;
 mod properties;
 mod rules;
+mod scalar;
 mod selector;
-pub mod text;
 
 pub use crate::config::{
     AttributeMatch, LibraryMatch, LogFilters, LogMatchProperties, MatchConfig, MatchProperties, MetricFilters,

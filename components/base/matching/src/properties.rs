@@ -8,7 +8,7 @@ use pdata::view::ValueView;
 use crate::config::{LogMatchProperties, MatchProperties, MetricMatchProperties};
 use crate::expression::Expression;
 use crate::rules::{AttributeRules, MatchType, Place, Texts};
-use crate::{Problem, Report, text};
+use crate::{Problem, Report};
 
 /// Numbers of fields, see [`pdata::schema`].
 const RESOURCE: u32 = 1;
@@ -179,7 +179,7 @@ impl Properties {
         if let Some(services) = &self.services {
             let mut attributes = resource.map(|resource| editor.attributes(resource));
             let matches = match attributes.as_mut().and_then(|attributes| attributes.get("service.name")) {
-                Some(name) => services.matches(text::of(ValueView::new(name.bytes()), scratch)),
+                Some(name) => services.matches(value_text::of(ValueView::new(name.bytes()), scratch)),
                 None => services.matches(NO_SERVICE),
             };
             if !matches {
@@ -230,7 +230,7 @@ impl Properties {
         if let Some(bodies) = &self.bodies {
             let body = editor.first(item, BODY);
             let body = ValueView::new(body.map(|body| editor.bytes(body)).unwrap_or_default());
-            if !bodies.matches(text::of(body, scratch)) {
+            if !bodies.matches(value_text::of(body, scratch)) {
                 return false;
             }
         }

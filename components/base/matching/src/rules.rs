@@ -5,7 +5,7 @@ use pdata::edit::Msg;
 use pdata::view::ValueView;
 
 use crate::config::AttributeMatch;
-use crate::{Constant, Pattern, Problem, Report, text};
+use crate::{Constant, Pattern, Problem, Report, scalar};
 
 /// How texts are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,7 +185,7 @@ impl AttributeRules {
                 },
                 Test::Matches(pattern) => match value.str_bytes() {
                     Some(text) => pattern.is_match(text),
-                    None => text::of_scalar(ValueView::new(value.bytes()), scratch)
+                    None => scalar::text_of(ValueView::new(value.bytes()), scratch)
                         .is_some_and(|text| pattern.is_match(text.as_bytes())),
                 },
             }

@@ -50,24 +50,10 @@ pub fn hex(bytes: &[u8]) -> String {
 /// A number as the Collector writes it in JSON: plain between 1e-6 and 1e21, with an exponent beyond.
 #[must_use]
 pub fn float_text(float: f64) -> String {
-    let size = float.abs();
-    if float.is_nan() {
-        "NaN".to_owned()
-    } else if float.is_infinite() {
-        if float > 0.0 { "+Inf".to_owned() } else { "-Inf".to_owned() }
-    } else if size != 0.0 && !(1e-6..1e21).contains(&size) {
-        let text = format!("{float:e}");
-        // The Collector writes exponents with two digits.
-        match text.split_once('e') {
-            Some((digits, exponent)) => match exponent.strip_prefix('-') {
-                Some(exponent) => format!("{digits}e-{exponent:0>2}"),
-                None => format!("{digits}e+{exponent:0>2}"),
-            },
-            None => text,
-        }
-    } else {
-        format!("{float}")
-    }
+    let mut text = String::new();
+    // Writing to a string cannot fail. In statements the Collector writes exponents with two digits.
+    value_text::float(float, 1e-6..1e21, 2, &mut text).unwrap_or_default();
+    text
 }
 
 /// A duration as Go writes it: `1h2m3.5s`, `250ms`, `0s`.

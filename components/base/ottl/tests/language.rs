@@ -365,7 +365,7 @@ fn errors_say_what_where_and_what_to_do() {
         (
             plain,
             "set(kind, UserAgent(name))",
-            "`UserAgent` is a function that is not supported here\n  set(kind, UserAgent(name))\n            ^^^^^^^^^",
+            "`UserAgent` is a function of the Collector that is left out: user agents are not parsed: it would take a database of them\n  set(kind, UserAgent(name))\n            ^^^^^^^^^",
         ),
         (
             plain,

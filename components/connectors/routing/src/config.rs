@@ -67,13 +67,9 @@ impl RoutingConfig {
             if route.pipelines.is_empty() {
                 v.error(&at, "invalid route: no pipelines defined");
             }
-            match table::test(route) {
-                Ok(_) => {}
-                Err(table::Wrong::Condition(error)) => {
-                    let key = if route.statement.is_empty() { "condition" } else { "statement" };
-                    statements::report(v, &format!("{at}::{key}"), &error);
-                }
-                Err(table::Wrong::Setting(key, message)) => v.error(&format!("{at}::{key}"), message),
+            if let Err(mut problem) = table::test(route) {
+                problem.field = format!("{at}::{}", problem.field);
+                problem.report(v);
             }
             let same = |other: &&RouteConfig| {
                 (&other.context, &other.condition, &other.statement)

@@ -15,7 +15,7 @@ use statements::{ErrorMode, Failures, contexts};
 
 use crate::assign::{self, Run};
 use crate::config::RoutingConfig;
-use crate::table::{self, Route, Wrong};
+use crate::table::{self, Route};
 
 /// Why items that nobody gets leave the books.
 pub const REASON: &str = "no_route";
@@ -48,10 +48,7 @@ impl Routing {
         signal: Signal,
         outputs: &ConnectorOutputs,
     ) -> Result<Self, BuildError> {
-        let compiled = table::compile(config).map_err(|wrong| match wrong {
-            Wrong::Condition(error) => BuildError::at("table", error.to_string()),
-            Wrong::Setting(_, message) => BuildError::at("table", message),
-        })?;
+        let compiled = table::compile(config).map_err(|problem| BuildError::at("table", problem.wrong.to_string()))?;
         let (mut routes, mut pipelines) = (Vec::new(), Vec::new());
         for (index, route) in compiled {
             let context = route.test.context();

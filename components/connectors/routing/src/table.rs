@@ -3,9 +3,8 @@
 use std::sync::OnceLock;
 
 use ottl::compile::Kind;
-use ottl::{
-    Arguments, Built, Change, Condition, Context, Function, Mode, ParseError, Parser, RunError, Statement, Subject,
-};
+use ottl::{Arguments, Built, Change, Condition, Context, Function, Mode, Parser, RunError, Statement, Subject};
+use statements::Problem;
 
 use crate::config::{Action, RouteConfig, RoutingConfig};
 
@@ -40,15 +39,6 @@ pub struct Route {
     pub test: Test,
     /// Whether later routes see what matched.
     pub copies: bool,
-}
-
-/// Why a route cannot be used.
-#[derive(Debug)]
-pub enum Wrong {
-    /// Its condition or statement.
-    Condition(ParseError),
-    /// A setting, and what is wrong with it.
-    Setting(&'static str, String),
 }
 
 impl Test {
@@ -91,7 +81,7 @@ impl Test {
 ///
 /// # Errors
 /// The first thing that cannot be used; validation has told about all of them.
-pub fn compile(config: &RoutingConfig) -> Result<Vec<(usize, Route)>, Wrong> {
+pub fn compile(config: &RoutingConfig) -> Result<Vec<(usize, Route)>, Problem> {
     let mut seen = Vec::new();
     let mut routes = Vec::new();
     for (index, route) in config.table.iter().enumerate() {
@@ -107,24 +97,26 @@ pub fn compile(config: &RoutingConfig) -> Result<Vec<(usize, Route)>, Wrong> {
 /// Compiles what decides.
 ///
 /// # Errors
-/// What is wrong with it.
-pub fn test(route: &RouteConfig) -> Result<Test, Wrong> {
+/// What is wrong with it, at a setting of the route.
+pub fn test(route: &RouteConfig) -> Result<Test, Problem> {
     if route.context == "request" {
         if !route.statement.is_empty() || route.condition.is_empty() {
-            return Err(Wrong::Setting("context", "the context `request` needs a `condition`".to_owned()));
+            return Err(Problem::setting("context", "the context `request` needs a `condition`"));
         }
         return request(&route.condition).ok_or_else(|| {
             let message = "a condition on requests reads `request[\"name\"] == \"value\"`, or with `!=`";
-            Wrong::Setting("condition", message.to_owned())
+            Problem::setting("condition", message)
         });
     }
+    let written = if route.statement.is_empty() { "condition" } else { "statement" };
+    let wrong = |error| Problem::statement(written, error);
     let mode = match route.context.as_str() {
         "" => {
             let (text, kind) = match route.statement.is_empty() {
                 true => (&route.condition, Kind::Condition),
                 false => (&route.statement, Kind::Statement),
             };
-            match parser().infer(&[text], kind).map_err(Wrong::Condition)? {
+            match parser().infer(&[text], kind).map_err(wrong)? {
                 // The prefix may be left out where it would be `resource`.
                 None | Some(Context::Resource) => Mode::Plain(Context::Resource),
                 Some(context) => Mode::Prefixed(context),
@@ -137,7 +129,7 @@ pub fn test(route: &RouteConfig) -> Result<Test, Wrong> {
         "log" => Mode::Plain(Context::Log),
         other => {
             let known = "`resource`, `span`, `metric`, `datapoint`, `log`, `request`";
-            return Err(Wrong::Setting("context", format!("invalid context: {other}; there are: {known}")));
+            return Err(Problem::setting("context", format!("invalid context: {other}; there are: {known}")));
         }
     };
     if !matches!(
@@ -145,17 +137,17 @@ pub fn test(route: &RouteConfig) -> Result<Test, Wrong> {
         Context::Resource | Context::Span | Context::Metric | Context::DataPoint | Context::Log
     ) {
         let message = format!("records of the context `{}` cannot be routed", mode.context().as_str());
-        return Err(Wrong::Setting("condition", message));
+        return Err(Problem::setting("condition", message));
     }
     if route.statement.is_empty() {
-        return parser().condition(&route.condition, mode).map(Test::Condition).map_err(Wrong::Condition);
+        return parser().condition(&route.condition, mode).map(Test::Condition).map_err(wrong);
     }
-    let statement = parser().statement(&route.statement, mode).map_err(Wrong::Condition)?;
+    let statement = parser().statement(&route.statement, mode).map_err(wrong)?;
     let editor = route.statement.split('(').next().unwrap_or_default().trim();
     if !EDITORS.contains(&editor) {
         let message =
             format!("`{editor}` cannot be used to route; there are: `route`, `delete_key`, `delete_matching_keys`");
-        return Err(Wrong::Setting("statement", message));
+        return Err(Problem::setting("statement", message));
     }
     Ok(Test::Statement(statement))
 }

@@ -3,11 +3,12 @@
 //! The bytes are those of the Collector, per signal; see the README for the two places where items of one key stay together
 //! here and do not there. What is the same for all items of a resource, scope or metric is computed once for each.
 
+use std::fmt::Write;
+
 use pdata::view::{Item, ItemView, ResourceGroup, ScopeGroup, ValueView};
 use pdata::{Payload, Signal};
 
 use crate::identity::Identity;
-use crate::text;
 
 /// Names of span kinds as the Collector's routing keys have them.
 const SPAN_KINDS: [&str; 6] = ["Unspecified", "Internal", "Server", "Client", "Producer", "Consumer"];
@@ -262,7 +263,8 @@ fn put_pair(name: &str, value: Option<ValueView<'_>>, out: &mut String) {
     out.push_str(name);
     out.push('=');
     if let Some(value) = value {
-        text::put(value, out);
+        // Writing to a string does not fail.
+        write!(out, "{}", value_text::Text(value)).unwrap_or_default();
     }
     out.push('|');
 }

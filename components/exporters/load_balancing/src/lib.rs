@@ -21,7 +21,6 @@ pub mod metrics;
 pub mod resolver;
 pub mod ring;
 pub mod router;
-pub mod text;
 
 use std::sync::Arc;
 

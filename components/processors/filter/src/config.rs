@@ -6,7 +6,7 @@ use matching::{LogMatchProperties, MatchConfig, MetricMatchProperties, RegexpCon
 use pdata::Signal;
 use statements::{Entry, ErrorMode, Groups};
 
-use crate::plan::{self, Wrong};
+use crate::plan;
 
 /// Conditions with a context and error mode of their own.
 #[derive(Clone, Debug, PartialEq, Config)]
@@ -142,10 +142,7 @@ impl FilterConfig {
     fn check(&self, v: &mut Validator<'_>) {
         for signal in Signal::ALL {
             for problem in plan::compile(self, signal).err().unwrap_or_default() {
-                match &problem.wrong {
-                    Wrong::Condition(error) => statements::report(v, &problem.field, error),
-                    Wrong::Setting(message) => v.error(&problem.field, message.clone()),
-                }
+                problem.report(v);
             }
         }
     }

@@ -1,13 +1,12 @@
 //! From the configuration to what is asked of each record.
 
-use std::fmt;
 use std::sync::OnceLock;
 
 use matching::{LogFilters, MetricFilters, Selector};
 use ottl::compile::Kind;
-use ottl::{Condition, Context, Mode, ParseError, Parser};
+use ottl::{Condition, Context, Mode, Parser};
 use pdata::Signal;
-use statements::{Entry, ErrorMode, contexts};
+use statements::{Entry, ErrorMode, Problem, contexts};
 
 use crate::config::{ConditionGroup, FilterConfig};
 use crate::functions;
@@ -37,33 +36,6 @@ pub struct Plan {
     pub passes: Vec<Pass>,
     /// Properties by which items (metrics, in that signal) are kept.
     pub selector: Option<Selector>,
-}
-
-/// Something that cannot be used, and the setting where it stands.
-#[derive(Debug)]
-pub struct Problem {
-    /// `trace_conditions::0`.
-    pub field: String,
-    /// What is wrong.
-    pub wrong: Wrong,
-}
-
-/// What is wrong.
-#[derive(Debug)]
-pub enum Wrong {
-    /// A condition.
-    Condition(ParseError),
-    /// Anything else.
-    Setting(String),
-}
-
-impl fmt::Display for Wrong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Condition(error) => error.fmt(f),
-            Self::Setting(message) => f.write_str(message),
-        }
-    }
 }
 
 /// The parser with this processor's functions.
@@ -143,7 +115,7 @@ struct Compiler {
 
 impl Compiler {
     fn refuse(&mut self, field: &str, message: String) {
-        self.problems.push(Problem { field: field.to_owned(), wrong: Wrong::Setting(message) });
+        self.problems.push(Problem::setting(field, message));
     }
 
     fn entries(&mut self, entries: &[Entry<ConditionGroup>]) {
@@ -192,7 +164,7 @@ impl Compiler {
                 contexts::names(self.signal)
             ),
             Err(error) => {
-                self.problems.push(Problem { field: field.to_owned(), wrong: Wrong::Condition(error) });
+                self.problems.push(Problem::statement(field, error));
                 return;
             }
         };
@@ -202,7 +174,7 @@ impl Compiler {
     fn rule(&mut self, field: &str, text: &str, mode: Mode, error_mode: ErrorMode) {
         match parser().condition(text, mode) {
             Ok(condition) => self.rules.push(Rule { condition, error_mode }),
-            Err(error) => self.problems.push(Problem { field: field.to_owned(), wrong: Wrong::Condition(error) }),
+            Err(error) => self.problems.push(Problem::statement(field, error)),
         }
     }
 }

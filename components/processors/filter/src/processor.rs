@@ -5,10 +5,10 @@ use component::{Accepted, Component, Counter, DeliveryError, Edit, Level as Deta
 use ottl::{Subject, retain};
 use pdata::edit::{Level, OpenBatch};
 use pdata::{Outcome, Signal};
-use statements::Failures;
+use statements::{Failures, Problem};
 
 use crate::config::FilterConfig;
-use crate::plan::{self, Pass, Plan, Problem};
+use crate::plan::{self, Pass, Plan};
 
 /// Why items that were dropped leave the books.
 pub const REASON: &str = "filtered";

@@ -3,11 +3,11 @@
 use std::io::Write as _;
 
 use component::pressure::Class;
-use matching::text::Text;
 use pdata::edit::{EditError, Editor, Msg, Scalar, Value};
 use pdata::view::{KeyValueView, ValueView};
 use pdata::wire::{Fields, LEN};
 use sampling::{Randomness, Threshold, TraceState};
+use value_text::Text;
 
 use crate::config::Rule;
 use crate::decision::{Carried, Known, Priority};

@@ -17,7 +17,7 @@ pub use self::policy::{
 };
 pub use self::size::ByteSize;
 
-use crate::plan::{Plan, Wrong};
+use crate::plan::Plan;
 
 /// The longest wait for a decision.
 const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -114,10 +114,7 @@ impl TailSamplingConfig {
             v.error("sample_on_first_match", message);
         }
         for problem in Plan::compile(self).err().unwrap_or_default() {
-            match &problem.wrong {
-                Wrong::Condition(error) => statements::report(v, &problem.field, error),
-                Wrong::Setting(message) => v.error(&problem.field, message.clone()),
-            }
+            problem.report(v);
         }
     }
 }

@@ -1,12 +1,12 @@
 //! From the configuration to what decides: policies as trees over the bits of [`Conditions`], and the state of those that
 //! remember ([`crate::limits`]).
 
-use std::fmt;
 use std::sync::OnceLock;
 
 use matching::Pattern;
 use ottl::{Context, Mode, ParseError, Parser};
 use sampling::{PROBABILITY_MIN, Threshold};
+use statements::Problem;
 
 use crate::conditions::{Conditions, Matcher};
 use crate::config::{CompositeConfig, PolicyConfig, SubPolicy, TailSamplingConfig};
@@ -27,33 +27,6 @@ pub struct Plan {
     pub policies: Vec<Policy>,
     /// What policies remember, at the start.
     pub state: State,
-}
-
-/// Something that cannot be used, and the setting where it stands.
-#[derive(Debug)]
-pub struct Problem {
-    /// `policies::0::latency`.
-    pub field: String,
-    /// What is wrong.
-    pub wrong: Wrong,
-}
-
-/// What is wrong.
-#[derive(Debug)]
-pub enum Wrong {
-    /// A condition.
-    Condition(ParseError),
-    /// Anything else.
-    Setting(String),
-}
-
-impl fmt::Display for Wrong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Condition(error) => error.fmt(f),
-            Self::Setting(message) => f.write_str(message),
-        }
-    }
 }
 
 fn parser() -> &'static Parser {
@@ -105,7 +78,7 @@ struct Compiler {
 
 impl Compiler {
     fn refuse(&mut self, field: &str, message: impl Into<String>) {
-        self.problems.push(Problem { field: field.to_owned(), wrong: Wrong::Setting(message.into()) });
+        self.problems.push(Problem::setting(field, message));
     }
 
     fn attribute(&mut self, key: &str, matcher: Matcher, inverted: bool) -> Node {
@@ -297,7 +270,7 @@ impl Compiler {
                     Ok(condition) => conditions.push(condition),
                     Err(error) => {
                         let field = format!("{block}::{setting}::{index}");
-                        self.problems.push(Problem { field, wrong: Wrong::Condition(error) });
+                        self.problems.push(Problem::statement(field, error));
                     }
                 }
             }

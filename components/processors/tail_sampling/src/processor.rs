@@ -11,11 +11,12 @@ use component::{
     OutboxSettings, Settings, ShutdownError, StartError,
 };
 use pdata::{Batch, Outcome};
+use statements::Problem;
 use tokio::task::JoinHandle;
 
 use crate::config::TailSamplingConfig;
 use crate::log::{Cause, Logs};
-use crate::plan::{Plan, Problem};
+use crate::plan::Plan;
 use crate::rules::{budget, outbox_bytes};
 use crate::sampler::{SHUTDOWN, Sampler, TURN};
 

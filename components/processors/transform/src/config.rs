@@ -54,7 +54,7 @@ impl TransformConfig {
     fn check(&self, v: &mut Validator<'_>) {
         for signal in Signal::ALL {
             for problem in plan::compile(self, signal).err().unwrap_or_default() {
-                statements::report(v, &problem.field, &problem.error);
+                problem.report(v);
             }
         }
     }

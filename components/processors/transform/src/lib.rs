@@ -27,7 +27,7 @@ use crate::processor::Transform;
 pub fn factory() -> Factory {
     Factory::processor::<TransformConfig>("transform", |settings, config, signal, _next| {
         let transform = Transform::new(&settings, &config, signal)
-            .map_err(|problem| BuildError::at(problem.field, problem.error.to_string()))?;
+            .map_err(|problem| BuildError::at(problem.field, problem.wrong.to_string()))?;
         if config.flatten_data && signal == Signal::Logs {
             return Ok(Processor::Sync(Arc::new(Flattened(transform))));
         }

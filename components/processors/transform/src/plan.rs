@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use ottl::compile::Kind;
 use ottl::{Condition, Context, Mode, ParseError, Parser, Statement};
 use pdata::Signal;
-use statements::{Entry, ErrorMode, contexts};
+use statements::{Entry, ErrorMode, Problem, contexts};
 
 use crate::config::{StatementGroup, TransformConfig};
 use crate::functions;
@@ -21,15 +21,6 @@ pub struct Group {
     pub statements: Vec<Statement>,
     /// What follows when one fails.
     pub error_mode: ErrorMode,
-}
-
-/// A statement that cannot be used, and the setting where it stands.
-#[derive(Debug)]
-pub struct Problem {
-    /// `trace_statements::0::statements::1`.
-    pub field: String,
-    /// What is wrong with it.
-    pub error: ParseError,
 }
 
 /// The parser with this processor's functions.
@@ -90,7 +81,7 @@ struct Compiler {
 impl Compiler {
     fn refuse(&mut self, field: String, text: &str, message: impl Into<String>) {
         let error = ParseError { text: text.to_owned(), span: 0..text.len(), message: message.into(), help: None };
-        self.problems.push(Problem { field, error });
+        self.problems.push(Problem::statement(field, error));
     }
 
     /// Statements that stand alone: one context for all of them, every path with its prefix.
@@ -145,7 +136,7 @@ impl Compiler {
                     // Where the culprit stands is told by its text.
                     let culprit = texts.iter().find(|(_, text)| *text == error.text);
                     let field = culprit.map_or(field, |(field, _)| field.clone());
-                    self.problems.push(Problem { field, error });
+                    self.problems.push(Problem::statement(field, error));
                     return None;
                 }
             }
@@ -171,6 +162,6 @@ impl Compiler {
     }
 
     fn note<T>(&mut self, field: &str, compiled: Result<T, ParseError>) -> Option<T> {
-        compiled.map_err(|error| self.problems.push(Problem { field: field.to_owned(), error })).ok()
+        compiled.map_err(|error| self.problems.push(Problem::statement(field, error))).ok()
     }
 }

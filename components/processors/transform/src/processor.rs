@@ -6,10 +6,10 @@ use component::{Accepted, Component, DeliveryError, Edit, Settings};
 use ottl::{Condition, RunError, Subject, visit};
 use pdata::edit::OpenBatch;
 use pdata::{Outcome, Signal};
-use statements::Failures;
+use statements::{Failures, Problem};
 
 use crate::config::TransformConfig;
-use crate::plan::{self, Group, Problem};
+use crate::plan::{self, Group};
 
 /// Why data points that statements aggregated away leave the books.
 pub const REASON: &str = "aggregated";

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::error::RunError;
 use crate::expr::Expr;
 use crate::function::{Built, Change, Convert, Function, ParamKind};
+use crate::functions::refused;
 use crate::path::{self, Form, Key, Path, Request, Root};
 use crate::problem::ParseError;
 use crate::subject::Subject;
@@ -72,10 +73,9 @@ impl<'p> Resolver<'p> {
             let message = format!("`{name}` does not exist in the context {context}");
             return Err(ParseError::at(span.clone(), message).help(format!("it exists in: {}", contexts.join(", "))));
         }
-        let refused =
-            ["GetXML", "InsertXML", "RemoveXML", "ParseXML", "ParseSimplifiedXML", "UserAgent", "CommunityID"];
-        if refused.contains(&name) || name.starts_with("Convert") && name.ends_with("XML") || name == "ProfileID" {
-            return Err(ParseError::at(span.clone(), format!("`{name}` is a function that is not supported here")));
+        if let Some(why) = refused(name) {
+            let message = format!("`{name}` is a function of the Collector that is left out: {why}");
+            return Err(ParseError::at(span.clone(), message));
         }
         Err(ParseError::at(span.clone(), format!("unknown function `{name}`"))
             .nearest(name, parser.names(self.context())))

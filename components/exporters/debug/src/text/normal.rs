@@ -2,8 +2,9 @@
 
 use pdata::view::{AttributesView, DataPointView, MetricView, Number, ScopeGroup};
 use pdata::{Payload, Signal};
+use value_text::Text as Plain;
 
-use super::scalar::{Fixed, Hex, Plain, Shortest};
+use super::scalar::{Fixed, Hex, Shortest};
 use super::{Text, line};
 
 /// The payload at normal verbosity.

@@ -1,11 +1,9 @@
 //! Values, numbers, times and IDs as Go writes them.
 
-use std::collections::BTreeMap;
-use std::fmt::{self, Display, Formatter, Write};
+use std::fmt::{self, Display, Formatter};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use pdata::view::{AttributesView, ValueView};
+use pdata::view::ValueView;
+use value_text::Text;
 
 /// `Str(text)`: a value with its type.
 pub(crate) struct Typed<'a>(pub(crate) ValueView<'a>);
@@ -23,112 +21,8 @@ impl Display for Typed<'_> {
             ValueView::KvList(_) => "Map",
             ValueView::StrIndex(_) => "StrIndex",
         };
-        write!(f, "{name}({})", Plain(self.0))
+        write!(f, "{name}({})", Text(self.0))
     }
-}
-
-/// A value without its type; lists and maps as JSON.
-pub(crate) struct Plain<'a>(pub(crate) ValueView<'a>);
-
-impl Display for Plain<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            ValueView::Empty => Ok(()),
-            ValueView::Str(text) => f.write_str(text),
-            ValueView::Bool(flag) => write!(f, "{flag}"),
-            ValueView::I64(number) => write!(f, "{number}"),
-            ValueView::F64(number) if number.is_finite() => json_number(number, f),
-            ValueView::F64(number) => write!(f, "json: unsupported value: {}", Shortest(number)),
-            ValueView::Bytes(bytes) => f.write_str(&STANDARD.encode(bytes)),
-            ValueView::StrIndex(index) => write!(f, "{index}"),
-            // JSON has no infinities; Go then writes nothing at all.
-            ValueView::Array(_) | ValueView::KvList(_) if !is_json(self.0) => Ok(()),
-            ValueView::Array(_) | ValueView::KvList(_) => json(self.0, f),
-        }
-    }
-}
-
-/// Keys in order; of keys that occur twice, the last.
-fn sorted(map: AttributesView<'_>) -> BTreeMap<&str, ValueView<'_>> {
-    map.iter().map(|pair| (pair.key(), pair.value())).collect()
-}
-
-fn is_json(value: ValueView<'_>) -> bool {
-    match value {
-        ValueView::F64(number) => number.is_finite(),
-        ValueView::Array(values) => values.iter().all(is_json),
-        ValueView::KvList(map) => sorted(map).into_values().all(is_json),
-        _ => true,
-    }
-}
-
-/// Nesting is bounded by what validation lets in ([`pdata::validate::DEPTH_MAX`]).
-fn json(value: ValueView<'_>, f: &mut Formatter<'_>) -> fmt::Result {
-    match value {
-        ValueView::Empty => f.write_str("null"),
-        ValueView::Str(text) => json_text(text, f),
-        ValueView::Bytes(bytes) => json_text(&STANDARD.encode(bytes), f),
-        ValueView::F64(number) => json_number(number, f),
-        ValueView::Bool(_) | ValueView::I64(_) | ValueView::StrIndex(_) => Plain(value).fmt(f),
-        ValueView::Array(values) => {
-            f.write_char('[')?;
-            for (n, value) in values.iter().enumerate() {
-                if n > 0 {
-                    f.write_char(',')?;
-                }
-                json(value, f)?;
-            }
-            f.write_char(']')
-        }
-        ValueView::KvList(map) => {
-            f.write_char('{')?;
-            for (n, (key, value)) in sorted(map).into_iter().enumerate() {
-                if n > 0 {
-                    f.write_char(',')?;
-                }
-                json_text(key, f)?;
-                f.write_char(':')?;
-                json(value, f)?;
-            }
-            f.write_char('}')
-        }
-    }
-}
-
-/// A JSON string as Go's encoder writes it: safe inside HTML.
-fn json_text(text: &str, f: &mut Formatter<'_>) -> fmt::Result {
-    f.write_char('"')?;
-    for c in text.chars() {
-        match c {
-            '"' => f.write_str("\\\"")?,
-            '\\' => f.write_str("\\\\")?,
-            '\n' => f.write_str("\\n")?,
-            '\r' => f.write_str("\\r")?,
-            '\t' => f.write_str("\\t")?,
-            '\u{8}' => f.write_str("\\b")?,
-            '\u{c}' => f.write_str("\\f")?,
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => write!(f, "\\u{:04x}", u32::from(c))?,
-            c => f.write_char(c)?,
-        }
-    }
-    f.write_char('"')
-}
-
-/// A finite number as JavaScript writes it.
-fn json_number(number: f64, f: &mut Formatter<'_>) -> fmt::Result {
-    let magnitude = number.abs();
-    if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
-        return exponential(number, 1, f);
-    }
-    write!(f, "{number}")
-}
-
-/// `1.5e+06`, the exponent with at least `digits_min` digits.
-fn exponential(number: f64, digits_min: usize, f: &mut Formatter<'_>) -> fmt::Result {
-    let text = format!("{number:e}");
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
-    write!(f, "{mantissa}e{sign}{digits:0>digits_min$}")
 }
 
 /// A number with as few digits as tell it apart, in exponential form below 1e-4 and from 1e6 on (`%v`).
@@ -136,14 +30,7 @@ pub(crate) struct Shortest(pub(crate) f64);
 
 impl Display for Shortest {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let magnitude = self.0.abs();
-        if !self.0.is_finite() {
-            return f.write_str(not_finite(self.0));
-        }
-        if magnitude != 0.0 && !(1e-4..1e6).contains(&magnitude) {
-            return exponential(self.0, 2, f);
-        }
-        write!(f, "{}", self.0)
+        value_text::float(self.0, 1e-4..1e6, 2, f)
     }
 }
 
@@ -152,17 +39,7 @@ pub(crate) struct Fixed(pub(crate) f64);
 
 impl Display for Fixed {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.0.is_finite() { write!(f, "{:.6}", self.0) } else { f.write_str(not_finite(self.0)) }
-    }
-}
-
-fn not_finite(number: f64) -> &'static str {
-    if number.is_nan() {
-        "NaN"
-    } else if number > 0.0 {
-        "+Inf"
-    } else {
-        "-Inf"
+        if self.0.is_finite() { write!(f, "{:.6}", self.0) } else { f.write_str(value_text::not_finite(self.0)) }
     }
 }
 
@@ -234,7 +111,7 @@ mod tests {
             assert_eq!(Fixed(number).to_string(), fixed);
         }
         for (number, json) in [(1e-7, "1e-7"), (1e21, "1e+21"), (123_456_789.0, "123456789"), (0.1, "0.1")] {
-            assert_eq!(Plain(ValueView::F64(number)).to_string(), json);
+            assert_eq!(Text(ValueView::F64(number)).to_string(), json);
         }
         assert_eq!(Typed(ValueView::F64(f64::NAN)).to_string(), "Double(json: unsupported value: NaN)");
     }

@@ -1,7 +1,10 @@
-//! What values read as: the Collector's canonical text of any value.
+//! What values read as: the Collector's canonical text of any value, and numbers as Go writes them.
+//!
+//! OTTL writes values by rules of its own (`ottl::Value::to_text`); it shares only numbers with this.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter, Write};
+use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,8 +21,8 @@ impl Display for Text<'_> {
             ValueView::Str(text) => f.write_str(text),
             ValueView::Bool(flag) => write!(f, "{flag}"),
             ValueView::I64(number) => write!(f, "{number}"),
-            ValueView::F64(number) if number.is_finite() => json_number(number, f),
-            ValueView::F64(number) => write!(f, "json: unsupported value: {}", not_finite(number)),
+            ValueView::F64(number) if number.is_finite() => Number(number).fmt(f),
+            ValueView::F64(number) => write!(f, "json: unsupported value: {}", Number(number)),
             ValueView::Bytes(bytes) => f.write_str(&STANDARD.encode(bytes)),
             ValueView::StrIndex(index) => write!(f, "{index}"),
             // JSON has no infinities; Go then writes nothing at all.
@@ -37,31 +40,11 @@ pub fn of<'t>(value: ValueView<'t>, scratch: &'t mut String) -> &'t str {
     write_to(scratch, Text(value))
 }
 
-/// What regular expressions of attributes are held against: scalars, numbers without exponent. `None` for others.
-pub(crate) fn of_scalar<'t>(value: ValueView<'t>, scratch: &'t mut String) -> Option<&'t str> {
-    match value {
-        ValueView::Str(text) => Some(text),
-        ValueView::Bool(flag) => Some(if flag { "true" } else { "false" }),
-        ValueView::I64(number) => Some(write_to(scratch, number)),
-        ValueView::F64(number) if number.is_finite() => Some(write_to(scratch, number)),
-        ValueView::F64(number) => Some(not_finite(number)),
-        _ => None,
-    }
-}
-
 fn write_to(scratch: &mut String, text: impl Display) -> &str {
     scratch.clear();
     // Writing to a string cannot fail.
     write!(scratch, "{text}").unwrap_or_default();
     scratch
-}
-
-fn not_finite(number: f64) -> &'static str {
-    match (number.is_nan(), number > 0.0) {
-        (true, _) => "NaN",
-        (false, true) => "+Inf",
-        (false, false) => "-Inf",
-    }
 }
 
 /// Keys in order; of keys that occur twice, the last.
@@ -84,8 +67,7 @@ fn json(value: ValueView<'_>, f: &mut Formatter<'_>) -> fmt::Result {
         ValueView::Empty => f.write_str("null"),
         ValueView::Str(text) => json_text(text, f),
         ValueView::Bytes(bytes) => json_text(&STANDARD.encode(bytes), f),
-        ValueView::F64(number) => json_number(number, f),
-        ValueView::Bool(_) | ValueView::I64(_) | ValueView::StrIndex(_) => Text(value).fmt(f),
+        ValueView::Bool(_) | ValueView::I64(_) | ValueView::F64(_) | ValueView::StrIndex(_) => Text(value).fmt(f),
         ValueView::Array(values) => {
             f.write_char('[')?;
             for (n, value) in values.iter().enumerate() {
@@ -130,16 +112,42 @@ fn json_text(text: &str, f: &mut Formatter<'_>) -> fmt::Result {
     f.write_char('"')
 }
 
-/// A finite number as JavaScript writes it.
-fn json_number(number: f64, f: &mut Formatter<'_>) -> fmt::Result {
+/// A number as JSON has it, without exponent between 1e-6 and 1e21; `NaN`, `+Inf` and `-Inf`, which JSON does not know.
+#[derive(Clone, Copy, Debug)]
+pub struct Number(pub f64);
+
+impl Display for Number {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        float(self.0, 1e-6..1e21, 1, f)
+    }
+}
+
+/// Writes a number without exponent if its magnitude is 0 or `plain`, otherwise as `1.5e+06`, the exponent with at
+/// least `digits_min` digits. As few digits as tell it apart; `NaN`, `+Inf`, `-Inf`.
+///
+/// # Errors
+/// None but those of what is written to.
+pub fn float(number: f64, plain: Range<f64>, digits_min: usize, out: &mut impl Write) -> fmt::Result {
     let magnitude = number.abs();
-    if magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
-        return write!(f, "{number}");
+    if !number.is_finite() {
+        return out.write_str(not_finite(number));
+    }
+    if magnitude == 0.0 || plain.contains(&magnitude) {
+        return write!(out, "{number}");
     }
     let text = format!("{number:e}");
-    match text.split_once("e-") {
-        Some(_) => f.write_str(&text),
-        None => f.write_str(&text.replace('e', "e+")),
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
+    write!(out, "{mantissa}e{sign}{digits:0>digits_min$}")
+}
+
+/// `NaN`, `+Inf` or `-Inf`.
+#[must_use]
+pub const fn not_finite(number: f64) -> &'static str {
+    match (number.is_nan(), number > 0.0) {
+        (true, _) => "NaN",
+        (false, true) => "+Inf",
+        (false, false) => "-Inf",
     }
 }
 
@@ -181,16 +189,5 @@ mod tests {
         let map = ValueBuf::map([("b", list), ("a", buf(Value::Double(1e-7)))]).unwrap();
         assert_eq!(text(&map), "{\"a\":1e-7,\"b\":[null,\"\\u003cé\\u0001\\n\",\"YWI=\"]}");
         assert_eq!(text(&ValueBuf::list([buf(Value::Double(f64::INFINITY))]).unwrap()), "");
-    }
-
-    #[test]
-    fn patterns_see_numbers_without_exponents() {
-        let scratch = &mut String::new();
-        assert_eq!(of_scalar(ValueView::F64(1e22), scratch), Some("10000000000000000000000"));
-        assert_eq!(of_scalar(ValueView::F64(f64::INFINITY), scratch), Some("+Inf"));
-        assert_eq!(of_scalar(ValueView::I64(5), scratch), Some("5"));
-        assert_eq!(of_scalar(ValueView::Bool(false), scratch), Some("false"));
-        assert_eq!(of_scalar(ValueView::Bytes(b"a"), scratch), None);
-        assert_eq!(of_scalar(ValueView::Empty, scratch), None);
     }
 }
