@@ -1,5 +1,6 @@
 //! Who takes batches.
 
+use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -41,6 +42,9 @@ pub type ConsumeResult = Result<Accepted, DeliveryError>;
 /// The future of a hand-over.
 pub type ConsumeFuture<'a> = Pin<Box<dyn Future<Output = ConsumeResult> + Send + 'a>>;
 
+/// What a component knows beside the batches it holds, for a successor of the same type.
+pub type Memory = Box<dyn Any + Send>;
+
 /// Takes batches. Processors, connectors and exporters are consumers; they are reached through an
 /// [`Edge`](crate::Edge).
 pub trait Consumer: Send + Sync {
@@ -56,6 +60,12 @@ pub trait Consumer: Send + Sync {
     fn inherit(&self, batch: Batch) -> ConsumeFuture<'_> {
         self.consume(batch)
     }
+
+    /// Takes what a predecessor knows beside its batches, such as decisions that later input has to follow. Comes before
+    /// the batches of [`Consumer::inherit`]. What the component does not recognise, it forgets, and by default everything.
+    fn inherit_memory(&self, memory: Memory) {
+        drop(memory);
+    }
 }
 
 impl<C: Consumer + ?Sized> Consumer for Arc<C> {
@@ -65,6 +75,10 @@ impl<C: Consumer + ?Sized> Consumer for Arc<C> {
 
     fn inherit(&self, batch: Batch) -> ConsumeFuture<'_> {
         (**self).inherit(batch)
+    }
+
+    fn inherit_memory(&self, memory: Memory) {
+        (**self).inherit_memory(memory);
     }
 }
 

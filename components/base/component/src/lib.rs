@@ -39,7 +39,7 @@ pub mod status;
 pub mod telemetry;
 
 pub use config::ComponentId;
-pub use consumer::{Accepted, ConsumeFuture, ConsumeResult, Consumer, run_to_end};
+pub use consumer::{Accepted, ConsumeFuture, ConsumeResult, Consumer, Memory, run_to_end};
 pub use edge::Edge;
 pub use error::{BuildError, DeliveryError, ShutdownError, StartError};
 pub use extension::{

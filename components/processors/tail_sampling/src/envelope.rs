@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use pdata::account::Charge;
 use pdata::wire::{Fields, LEN};
@@ -66,6 +66,12 @@ pub struct Sender {
     _held: Held,
 }
 
+/// One for the process, so that a successor knows traces by the same hashes.
+fn random() -> &'static RandomState {
+    static RANDOM: OnceLock<RandomState> = OnceLock::new();
+    RANDOM.get_or_init(RandomState::new)
+}
+
 /// The tables.
 #[derive(Debug)]
 pub struct Envelopes {
@@ -74,7 +80,7 @@ pub struct Envelopes {
     /// What was left after the last sweep.
     swept: AtomicUsize,
     seed: u64,
-    random: RandomState,
+    random: &'static RandomState,
     resources: Mutex<HashMap<u64, Arc<Resource>>>,
     envelopes: Mutex<HashMap<u64, Arc<Envelope>>>,
     senders: Mutex<HashMap<u64, Arc<Sender>>>,
@@ -84,7 +90,7 @@ impl Envelopes {
     /// Empty ones, whose entries are charged to `account`.
     #[must_use]
     pub fn new(account: Arc<ByteAccount>) -> Self {
-        let random = RandomState::new();
+        let random = random();
         Self {
             account,
             gauge: Arc::default(),

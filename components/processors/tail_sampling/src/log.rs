@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pdata::account::Charge;
@@ -52,6 +52,41 @@ impl Cause {
     }
 }
 
+/// Names of policies by number: those of the configuration by place, then those that only decisions of a predecessor know.
+#[derive(Debug, Default)]
+pub struct Names(RwLock<Vec<Arc<str>>>);
+
+impl Names {
+    /// Those of a configuration.
+    #[must_use]
+    pub fn new(policies: &[Policy]) -> Self {
+        Self(RwLock::new(policies.iter().map(|policy| policy.name.as_ref().into()).collect()))
+    }
+
+    /// The name with that number.
+    #[must_use]
+    pub fn get(&self, number: u16) -> Option<Arc<str>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(usize::from(number)).cloned()
+    }
+
+    /// All of them, by number.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<str>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The number of a name, given to it now if it has none; `None` when there are no more.
+    pub fn number(&self, name: &Arc<str>) -> Option<u16> {
+        let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let place = names.iter().position(|known| known == name).unwrap_or(names.len());
+        let number = u16::try_from(place).ok()?;
+        if place == names.len() {
+            names.push(Arc::clone(name));
+        }
+        Some(number)
+    }
+}
+
 /// A decision that was made.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -79,19 +114,17 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct DecisionLog {
     size: usize,
-    /// Names of policies, by place.
-    policies: Vec<Box<str>>,
+    names: Arc<Names>,
     entries: Mutex<VecDeque<Entry>>,
     charge: Mutex<Charge>,
     held_bytes: AtomicUsize,
 }
 
 impl DecisionLog {
-    /// For so many decisions of policies. What it occupies is charged to `charge`.
+    /// For so many decisions of policies with these names. What it occupies is charged to `charge`.
     #[must_use]
-    pub fn new(size: usize, policies: &[Policy], charge: Charge) -> Self {
-        let policies = policies.iter().map(|policy| policy.name.clone()).collect();
-        Self { size, policies, entries: Mutex::default(), charge: Mutex::new(charge), held_bytes: AtomicUsize::new(0) }
+    pub fn new(size: usize, names: Arc<Names>, charge: Charge) -> Self {
+        Self { size, names, entries: Mutex::default(), charge: Mutex::new(charge), held_bytes: AtomicUsize::new(0) }
     }
 
     /// Adds decisions, forgets the oldest.
@@ -109,6 +142,25 @@ impl DecisionLog {
         self.settle(&entries);
     }
 
+    /// Puts a predecessor's decisions before its own, as far as there is room.
+    pub fn inherit(&self, earlier: VecDeque<Entry>) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = self.size.saturating_sub(entries.len());
+        for entry in earlier.into_iter().rev().take(room) {
+            entries.push_front(entry);
+        }
+        self.settle(&entries);
+    }
+
+    /// Takes all out.
+    #[must_use]
+    pub fn take(&self) -> VecDeque<Entry> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = std::mem::take(&mut *entries);
+        self.settle(&entries);
+        taken
+    }
+
     fn settle(&self, entries: &VecDeque<Entry>) {
         let now = entries.capacity() * size_of::<Entry>();
         if self.held_bytes.swap(now, Ordering::Relaxed) != now {
@@ -118,9 +170,7 @@ impl DecisionLog {
 
     /// Forgets everything.
     pub fn clear(&self) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        *entries = VecDeque::new();
-        self.settle(&entries);
+        drop(self.take());
     }
 
     /// Bytes that it occupies.
@@ -132,7 +182,7 @@ impl DecisionLog {
     fn find(&self, trace_id: &[u8; 16], found: &mut Vec<String>) {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let matching = entries.iter().rev().filter(|entry| entry.trace_id == *trace_id);
-        found.extend(matching.map(|entry| entry.to_json(&self.policies)));
+        found.extend(matching.map(|entry| entry.to_json(&self.names)));
     }
 }
 
@@ -168,7 +218,7 @@ impl Logs {
 }
 
 impl Entry {
-    fn to_json(&self, policies: &[Box<str>]) -> String {
+    fn to_json(&self, names: &Names) -> String {
         let mut out = String::from("{\"trace_id\":\"");
         self.trace_id.iter().for_each(|byte| put(&mut out, format_args!("{byte:02x}")));
         let decision = match self.decision.verdict {
@@ -176,12 +226,12 @@ impl Entry {
             Verdict::NotSampled => "not_sampled",
             Verdict::Dropped => "dropped",
         };
-        let policy = self.decision.policy.and_then(|policy| policies.get(usize::from(policy)));
+        let policy = self.decision.policy.and_then(|policy| names.get(policy));
         out.push_str("\",\"tenant\":");
         quote(self.sender.context.tenant_name(), &mut out);
         put(&mut out, format_args!(",\"decision\":\"{decision}\",\"policy\":"));
         match policy {
-            Some(policy) => quote(policy, &mut out),
+            Some(policy) => quote(&policy, &mut out),
             None => out.push_str("null"),
         }
         put(&mut out, format_args!(",\"cause\":\"{}\"", self.cause.label()));

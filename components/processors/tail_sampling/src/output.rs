@@ -13,7 +13,8 @@ use pdata::{Batch, ByteAccount, Payload, Segment, Signal};
 use sampling::{Randomness, Threshold, TraceState};
 
 use crate::envelope::{Envelope, Sender};
-use crate::policy::{Chance, Decision, Policy};
+use crate::log::Names;
+use crate::policy::{Chance, Decision};
 use crate::trace::{Chunk, Kept};
 
 /// A batch has at most so many bytes of spans, unless one piece of a trace has more.
@@ -52,7 +53,7 @@ impl Writer {
     }
 
     /// Adds a trace.
-    pub fn add(&mut self, kept: Kept, policies: &[Policy]) {
+    pub fn add(&mut self, kept: Kept, names: &Names) {
         let Kept { sender, chunks, mut stake, decision } = kept;
         let total: usize = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
         let is_another = self.sender.as_ref().is_some_and(|current| !Arc::ptr_eq(current, &sender));
@@ -60,7 +61,7 @@ impl Writer {
             self.finish();
         }
         let marking = Arc::clone(&self.marking);
-        let mark = decision.map(|decision| Mark::of(decision, &marking, policies));
+        let mark = decision.map(|decision| Mark::of(decision, &marking, names));
         let mark = mark.filter(|mark| !mark.is_nothing());
         self.sender.get_or_insert(sender.clone());
         for mut chunk in chunks {
@@ -168,10 +169,10 @@ struct Mark<'m> {
 }
 
 impl<'m> Mark<'m> {
-    fn of(decision: Decision, marking: &'m Marking, policies: &[Policy]) -> Self {
-        let name = decision.policy.and_then(|policy| policies.get(usize::from(policy))).map(|policy| &*policy.name);
+    fn of(decision: Decision, marking: &'m Marking, names: &Names) -> Self {
         let key = marking.reason_attribute.as_str();
-        let reason = name.filter(|_| !key.is_empty()).map(|name| {
+        let policy = decision.policy.filter(|_| !key.is_empty());
+        let reason = policy.and_then(|policy| names.get(policy)).map(|name| {
             let (mut value, mut pair) = (Vec::new(), Vec::new());
             put_len(&mut value, 1, name.as_bytes());
             put_len(&mut pair, 1, key.as_bytes());

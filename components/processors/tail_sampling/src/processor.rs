@@ -7,7 +7,7 @@ use component::outbox::Full;
 use component::pages::Page;
 use component::pressure::{Reported, Source};
 use component::{
-    Accepted, BoxFuture, Component, ConsumeFuture, Consumer, Deadline, DeliveryError, Edge, Host, Outbox,
+    Accepted, BoxFuture, Component, ConsumeFuture, Consumer, Deadline, DeliveryError, Edge, Host, Memory, Outbox,
     OutboxSettings, Settings, ShutdownError, StartError,
 };
 use pdata::{Batch, Outcome};
@@ -18,7 +18,7 @@ use crate::config::TailSamplingConfig;
 use crate::log::{Cause, Logs};
 use crate::plan::Plan;
 use crate::rules::{budget, outbox_bytes};
-use crate::sampler::{SHUTDOWN, Sampler, TURN};
+use crate::sampler::{Estate, SHUTDOWN, Sampler, TURN};
 
 /// Where decisions can be asked for.
 pub const DECISIONS_PAGE: &str = "/tail_sampling/decisions";
@@ -115,7 +115,7 @@ impl TailSampling {
         if can_refuse {
             self.sampler.offer(batch)?;
         } else {
-            self.sampler.take(batch);
+            self.sampler.take(batch, true);
         }
         Ok(Accepted::all())
     }
@@ -123,7 +123,9 @@ impl TailSampling {
     async fn pass_on(&self, heir: &Arc<dyn Consumer>, deadline: Deadline) -> Result<(), ShutdownError> {
         self.close().await;
         let mut dropped = 0;
-        for batch in self.sampler.undecided(self.sampler.take_all()) {
+        let traces = self.sampler.take_all();
+        heir.inherit_memory(Box::new(self.sampler.bequeath(&traces)));
+        for batch in self.sampler.undecided(traces) {
             let Err(mut error) = heir.inherit(batch).await else { continue };
             if let Some(back) = error.take_undelivered() {
                 dropped += back.items();
@@ -218,6 +220,26 @@ impl Consumer for TailSampling {
     }
 
     fn inherit(&self, batch: Batch) -> ConsumeFuture<'_> {
-        Box::pin(std::future::ready(self.take(batch, false)))
+        let answer = self.take(batch, false);
+        let Err(mut error) = answer else { return Box::pin(std::future::ready(answer)) };
+        match (self.heir.get(), error.take_undelivered()) {
+            // It was replaced itself before it had everything.
+            (Some(Heir(heir)), Some(back)) => heir.inherit(back),
+            (_, Some(back)) => Box::pin(std::future::ready(Err(error.with_undelivered(back)))),
+            (_, None) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    fn inherit_memory(&self, memory: Memory) {
+        let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
+        match self.heir.get() {
+            Some(Heir(heir)) if *closed => heir.inherit_memory(memory),
+            _ if *closed => {}
+            _ => {
+                if let Ok(estate) = memory.downcast::<Estate>() {
+                    self.sampler.inherit(*estate);
+                }
+            }
+        }
     }
 }

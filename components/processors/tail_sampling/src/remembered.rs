@@ -78,6 +78,18 @@ impl Decisions {
         Some(found)
     }
 
+    /// All that is remembered, what is forgotten first before the rest.
+    pub fn into_all(self) -> impl Iterator<Item = (u64, Remembered)> {
+        self.older.into_iter().chain(self.younger)
+    }
+
+    /// Remembers what a predecessor does, unless there is a decision of its own.
+    pub fn inherit(&mut self, hash: u64, remembered: Remembered) {
+        if !self.younger.contains_key(&hash) && !self.older.contains_key(&hash) {
+            self.insert(hash, remembered);
+        }
+    }
+
     /// Bytes that it occupies.
     #[must_use]
     pub fn held_bytes(&self) -> usize {

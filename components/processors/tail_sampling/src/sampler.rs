@@ -3,6 +3,8 @@
 //! Locks are taken in this order: a shard, the policies' state; the outgoing batches and the log alone. What is freed or
 //! encoded is so outside of shards' locks, and no lock is held for more than [`TURN`] decisions.
 
+mod estate;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,16 +20,18 @@ use tokio::time::Instant;
 
 use crate::config::TailSamplingConfig;
 use crate::envelope::{Envelopes, Sender};
-use crate::log::{Cause, DecisionLog, Entry};
+use crate::log::{Cause, DecisionLog, Entry, Names};
 use crate::metrics::{Metrics, Tally};
 use crate::output::{Marking, Writer};
 use crate::plan::Plan;
 use crate::policy::{Decision, State, Verdict, decide};
-use crate::remembered::REMEMBERED_BYTES;
+use crate::remembered::{ByHash, REMEMBERED_BYTES};
 use crate::request::{Part, Reading, Request, first_of};
 use crate::rules::{OUT_SHARE, Rules};
 use crate::shard::{Shard, Taken};
 use crate::trace::{Kept, Trace};
+
+pub use self::estate::Estate;
 
 /// Shares of all traces with locks of their own.
 const SHARDS: usize = 8;
@@ -35,6 +39,8 @@ const SHARDS: usize = 8;
 pub const TURN: usize = 128;
 /// Traces that one request decides at most to make room.
 const MADE_ROOM_MAX: usize = 32 << 10;
+/// How long before its making the clock of a sampler starts, so that what a predecessor knew has times too.
+const EPOCH: Duration = Duration::from_secs(24 * 3600);
 /// The share of the budget that each table of decisions, and the log, may take.
 const TABLE_SHARE: usize = 32;
 
@@ -67,7 +73,10 @@ pub struct Sampler {
     state: Mutex<State>,
     outgoing: Mutex<Outgoing>,
     outbox: Outbox,
+    names: Arc<Names>,
     log: Arc<DecisionLog>,
+    /// When traces that a predecessor passes on began, by hash.
+    began: Mutex<ByHash<Duration>>,
     metrics: Metrics,
     failures: Failures,
     pressure: Arc<Pressure>,
@@ -89,10 +98,12 @@ struct Round {
     /// Late spans of kept traces.
     late: Vec<Kept>,
     tally: Tally,
+    /// Whether a predecessor passed on what is taken in.
+    is_inherited: bool,
 }
 
 impl Sampler {
-    /// An empty one whose clock starts now.
+    /// An empty one.
     #[must_use]
     pub fn new(settings: &Settings, config: &TailSamplingConfig, mut plan: Plan, outbox: Outbox) -> Self {
         let rules = Rules::new(config, settings);
@@ -112,16 +123,19 @@ impl Sampler {
         let writer = Writer::new(marking, Arc::clone(&settings.account));
         let log_size = usize::try_from(config.decision_log_size).unwrap_or(usize::MAX);
         let log_size = log_size.min(table_bytes / size_of::<Entry>());
+        let names = Arc::new(Names::new(&plan.policies));
         Self {
             rules,
-            started: Instant::now(),
+            started: Instant::now().checked_sub(EPOCH).unwrap_or_else(Instant::now),
             envelopes: Envelopes::new(Arc::clone(&settings.account)),
             shards: (0..SHARDS).map(|_| shard()).collect(),
             oldest: (0..SHARDS).map(|_| AtomicU64::new(u64::MAX)).collect(),
             state: Mutex::new(state),
             outgoing: Mutex::new(Outgoing { writer, waiting: VecDeque::new() }),
             outbox,
-            log: Arc::new(DecisionLog::new(log_size, &plan.policies, settings.account.charge(0))),
+            log: Arc::new(DecisionLog::new(log_size, Arc::clone(&names), settings.account.charge(0))),
+            names,
+            began: Mutex::default(),
             metrics: Metrics::new(&settings.telemetry, settings.id.name(), &plan.policies),
             failures: Failures::new(settings.id.to_string()),
             plan,
@@ -177,13 +191,13 @@ impl Sampler {
             };
             return Err(DeliveryError::retryable(message, batch).with_retry_after(Duration::from_secs(1)));
         }
-        self.take(batch);
+        self.take(batch, false);
         self.make_room(0);
         Ok(())
     }
 
-    /// Takes spans in, whatever they need.
-    pub fn take(&self, batch: Batch) {
+    /// Takes spans in, whatever they need. `is_inherited`: a predecessor passed them on.
+    pub fn take(&self, batch: Batch, is_inherited: bool) {
         let (payload, context, stake) = batch.into_parts();
         if payload.items() == 0 {
             return stake.settle(Outcome::Delivered);
@@ -196,7 +210,7 @@ impl Sampler {
             request.parts.drain(..).map(|part| (shard_of(&part.facts.trace_id), part)).collect();
         parts.sort_by_key(|(shard, _)| *shard);
         let first_number = self.numbers.fetch_add(parts.len() as u64, Ordering::Relaxed);
-        let mut round = self.round();
+        let mut round = Round { is_inherited, ..self.round() };
         let mut parts = parts.into_iter().peekable();
         let (mut new, mut late) = (0, [0; 2]);
         while let Some((place, _)) = parts.peek() {
@@ -259,13 +273,15 @@ impl Sampler {
             }
             return;
         } else {
-            *new += 1;
+            let began = if round.is_inherited { lock(&self.began).remove(&hash) } else { None };
+            *new += u64::from(began.is_none());
+            let arrived = began.unwrap_or(now);
             self.traces.fetch_add(1, Ordering::Relaxed);
             let mut trace = Box::new(Trace {
                 number: part.place,
                 sender: Arc::clone(sender),
-                arrived: now,
-                due: tick_after(now + self.rules.wait),
+                arrived,
+                due: tick_after(arrived + self.rules.wait),
                 facts: part.facts.clone(),
                 stake: pdata::ledger::Stake::none(),
                 chunks: Vec::new(),
@@ -292,7 +308,8 @@ impl Sampler {
     }
 
     fn round(&self) -> Round {
-        Round { taken: Vec::new(), late: Vec::new(), tally: Tally::new(self.plan.policies.len()) }
+        let tally = Tally::new(self.plan.policies.len());
+        Round { taken: Vec::new(), late: Vec::new(), tally, is_inherited: false }
     }
 
     /// Decides about a trace and takes it out.
@@ -327,7 +344,7 @@ impl Sampler {
 
     /// Frees what was dropped, writes what was kept, logs, counts. `finish`: no more is to come soon.
     fn complete(&self, round: Round, finish: bool) {
-        let Round { taken, mut late, tally } = round;
+        let Round { taken, mut late, tally, .. } = round;
         if taken.is_empty() && late.is_empty() {
             return;
         }
@@ -367,7 +384,7 @@ impl Sampler {
     fn send(&self, kept: Vec<Kept>, finish: bool) {
         let mut outgoing = lock(&self.outgoing);
         for kept in kept {
-            outgoing.writer.add(kept, &self.plan.policies);
+            outgoing.writer.add(kept, &self.names);
         }
         if finish {
             outgoing.writer.finish();
@@ -523,9 +540,11 @@ impl Sampler {
     /// Batches of undecided traces.
     #[must_use]
     pub fn undecided(&self, traces: Vec<Box<Trace>>) -> Vec<Batch> {
+        // What is decided must not get into them.
+        self.send(Vec::new(), true);
         let mut outgoing = lock(&self.outgoing);
         for trace in traces {
-            outgoing.writer.add(Kept::from((*trace, None)), &self.plan.policies);
+            outgoing.writer.add(Kept::from((*trace, None)), &self.names);
         }
         outgoing.writer.finish();
         std::mem::take(&mut outgoing.writer.batches)
@@ -539,6 +558,7 @@ impl Sampler {
             self.settle_shard(place, &mut shard);
         }
         self.log.clear();
+        lock(&self.began).clear();
         self.envelopes.sweep();
     }
 

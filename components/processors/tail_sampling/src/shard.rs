@@ -103,6 +103,17 @@ impl Shard {
         self.kept.get(hash).or_else(|| self.dropped.get(hash))
     }
 
+    /// Takes out what is remembered: kept and dropped traces.
+    pub fn take_decisions(&mut self) -> [Decisions; 2] {
+        [&mut self.kept, &mut self.dropped].map(|decisions| std::mem::replace(decisions, Decisions::new(1)))
+    }
+
+    /// Remembers a decision that a predecessor made.
+    pub fn inherit(&mut self, hash: u64, remembered: Remembered) {
+        let decisions = if remembered.decision.is_kept() { &mut self.kept } else { &mut self.dropped };
+        decisions.inherit(hash, remembered);
+    }
+
     /// The oldest trace: its hash and number.
     pub fn oldest(&mut self) -> Option<(u64, u64)> {
         while let Some((hash, number, _)) = self.by_arrival.front() {

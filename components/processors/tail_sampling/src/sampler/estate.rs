@@ -1,0 +1,98 @@
+//! What a sampler that is replaced leaves to its successor beside undecided spans: decisions that late spans follow, the log,
+//! and since when undecided traces wait.
+//!
+//! Both know traces by the same hashes and have the same shards. Policies go by name: the successor may have others.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use pdata::Outcome;
+use tokio::time::Instant;
+
+use super::{NOT_SAMPLED, Sampler, lock};
+use crate::log::Entry;
+use crate::policy::Decision;
+use crate::remembered::{Decisions, Remembered};
+use crate::trace::{Kept, Trace};
+
+/// See the module's head.
+#[derive(Debug)]
+pub struct Estate {
+    started: Instant,
+    /// Names of policies, by number.
+    names: Vec<Arc<str>>,
+    /// Kept and dropped traces, by shard.
+    decisions: Vec<[Decisions; 2]>,
+    log: VecDeque<Entry>,
+    /// Traces that are passed on undecided, by hash, and when they began.
+    began: Vec<(u64, Instant)>,
+}
+
+impl Sampler {
+    /// Takes out what is left beside `traces`, which are about to be passed on undecided.
+    #[must_use]
+    pub fn bequeath(&self, traces: &[Box<Trace>]) -> Estate {
+        let began =
+            |trace: &Trace| (self.envelopes.hash(&trace.facts.trace_id, &trace.sender), self.started + trace.arrived);
+        let decisions = self.shards.iter().enumerate().map(|(place, shard)| {
+            let mut shard = lock(shard);
+            let decisions = shard.take_decisions();
+            self.settle_shard(place, &mut shard);
+            decisions
+        });
+        Estate {
+            started: self.started,
+            names: self.names.all(),
+            decisions: decisions.collect(),
+            log: self.log.take(),
+            began: traces.iter().map(|trace| began(trace)).collect(),
+        }
+    }
+
+    /// Goes on where a predecessor ended. Spans that arrived here meanwhile, of traces it had decided, follow it.
+    pub fn inherit(&self, estate: Estate) {
+        let numbers: Vec<Option<u16>> = estate.names.iter().map(|name| self.names.number(name)).collect();
+        let own = |decision: Decision| {
+            let policy = decision.policy.and_then(|policy| numbers.get(usize::from(policy)).copied().flatten());
+            Decision { policy, ..decision }
+        };
+        let since = estate.started.saturating_duration_since(self.started).as_secs();
+        let before = self.started.saturating_duration_since(estate.started).as_secs();
+        let mut round = self.round();
+        let mut late = [0; 2];
+        for (place, decisions) in estate.decisions.into_iter().enumerate() {
+            let Some(shard) = self.shards.get(place) else { break };
+            let mut shard = lock(shard);
+            for (hash, remembered) in decisions.into_iter().flat_map(Decisions::into_all) {
+                let at = (u64::from(remembered.at) + since).saturating_sub(before);
+                let at = u32::try_from(at).unwrap_or(u32::MAX);
+                shard.inherit(hash, Remembered { at, decision: own(remembered.decision) });
+            }
+            let waiting: Vec<u64> = shard.traces.keys().copied().collect();
+            for hash in waiting {
+                let Some(remembered) = shard.decided(hash) else { continue };
+                let Some(trace) = shard.remove(hash) else { continue };
+                self.traces.fetch_sub(1, Ordering::Relaxed);
+                let [kept, dropped] = &mut late;
+                if remembered.decision.is_kept() {
+                    *kept += trace.facts.spans;
+                    round.late.push(Kept::from((*trace, Some(remembered.decision))));
+                } else {
+                    *dropped += trace.facts.spans;
+                    trace.stake.settle(Outcome::Dropped(NOT_SAMPLED));
+                }
+            }
+            self.settle_shard(place, &mut shard);
+        }
+        self.metrics.early_releases.iter().zip(late).for_each(|(counter, count)| counter.add(count));
+        self.complete(round, true);
+        let entry = |entry: Entry| {
+            let sender = self.envelopes.sender(&entry.sender.context);
+            Entry { decision: own(entry.decision), sender, ..entry }
+        };
+        self.log.inherit(estate.log.into_iter().map(entry).collect());
+        let began = estate.began.into_iter();
+        lock(&self.began).extend(began.map(|(hash, at)| (hash, at.saturating_duration_since(self.started))));
+    }
+}
