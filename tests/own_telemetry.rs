@@ -8,6 +8,7 @@
 #[path = "examples/backend.rs"]
 #[expect(dead_code, reason = "shared with the examples, which look at raw bytes")]
 mod backend;
+mod http;
 mod support;
 
 use std::collections::BTreeMap;
@@ -83,13 +84,7 @@ impl Running {
 
 /// Status, head and body of an answer to `GET path`.
 async fn get(address: SocketAddr, path: &str) -> (u16, String, String) {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: weir\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_ascii_lowercase(), body.to_owned())
+    http::ask(address, &format!("GET {path}"), "").await
 }
 
 fn page_on(port: u16, more: &str) -> String {

@@ -2,29 +2,21 @@
 //! use the processor.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
+mod http;
+
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use component::Deadline;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use weir::catalog::Catalog;
 use weir::service::{Service, ServiceOptions};
 
-/// The body of the answer to a request.
+/// The body of the answer to a request, which is a good one.
 async fn ask(address: SocketAddr, request: &str, body: &str) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let length = body.len();
-    let text = format!(
-        "{request} HTTP/1.1\r\nHost: weir\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    );
-    stream.write_all(text.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
-    body.to_owned()
+    let (status, head, body) = http::ask(address, request, body).await;
+    assert_eq!(status, 200, "{head} {body}");
+    body
 }
 
 /// A request with two spans of a trace, the second with that status.

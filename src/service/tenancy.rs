@@ -248,16 +248,11 @@ mod tests {
                     }
                 },
                 |scopes| {
-                    scopes.scope(
-                        "",
-                        "",
-                        |_| {},
-                        |items| {
-                            for _ in 0..*records {
-                                items.record(&LogFields::default(), |_| {});
-                            }
-                        },
-                    );
+                    scopes.bare(|items| {
+                        for _ in 0..*records {
+                            items.record(&LogFields::default(), |_| {});
+                        }
+                    });
                 },
             );
         }

@@ -53,25 +53,14 @@ fn show(value: ValueView<'_>) -> String {
 /// A log record with these attributes: `a=1 b=x`.
 fn record(attributes: &str) -> Payload {
     let mut builder = PayloadBuilder::logs();
-    builder.resource(
-        "",
-        |_| {},
-        |scopes| {
-            scopes.scope(
-                "",
-                "",
-                |_| {},
-                |records| {
-                    records.record(&LogFields::default(), |record| {
-                        let mut to = record.attributes();
-                        for (key, value) in attributes.split(' ').filter_map(|pair| pair.split_once('=')) {
-                            to.value(key, |to| write(value, to));
-                        }
-                    });
-                },
-            );
-        },
-    );
+    builder.bare(|records| {
+        records.record(&LogFields::default(), |record| {
+            let mut to = record.attributes();
+            for (key, value) in attributes.split(' ').filter_map(|pair| pair.split_once('=')) {
+                to.value(key, |to| write(value, to));
+            }
+        });
+    });
     builder.finish(None)
 }
 

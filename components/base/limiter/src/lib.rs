@@ -4,7 +4,7 @@
 //! answered, is its users' business.
 //!
 //! Reading order: [`config`], [`limits`] (configuration to bytes), `component::memory` (what the kernel says), [`rule`]
-//! (when to refuse: the heart of it), [`limiter`] (the task).
+//! (when to refuse: the heart of it), [`limiter`] (the task), [`User`] (what a component holds).
 //!
 //! Deliberately absent: components, protocols.
 
@@ -12,7 +12,9 @@ pub mod config;
 pub mod limiter;
 pub mod limits;
 pub mod rule;
+mod user;
 
 pub use config::MemoryLimiterConfig;
 pub use limiter::Limiter;
 pub use limits::Limits;
+pub use user::User;

@@ -92,7 +92,7 @@ impl Limiter {
     }
 
     /// Adds a user; the first one starts the measuring.
-    pub fn start(self: &Arc<Self>) {
+    pub(crate) fn start(self: &Arc<Self>) {
         let mut running = self.lock();
         running.users += 1;
         if running.task.is_none() {
@@ -104,7 +104,7 @@ impl Limiter {
     }
 
     /// Takes a user away; the last one stops the measuring and opens the gate.
-    pub async fn stop(&self) {
+    pub(crate) async fn stop(&self) {
         let task = {
             let mut running = self.lock();
             running.users = running.users.saturating_sub(1);

@@ -51,18 +51,7 @@ fn spans() -> Payload {
                 .scope("sql", "", |_| {}, |spans| _ = spans.span(&span("SELECT", 3), |_| {}));
         },
     );
-    builder.resource(
-        "",
-        |_| {},
-        |scopes| {
-            scopes.scope(
-                "",
-                "",
-                |_| {},
-                |spans| _ = spans.span(&span("GET /a", 0), |to| _ = to.attributes().bool("ok", true)),
-            );
-        },
-    );
+    builder.bare(|spans| _ = spans.span(&span("GET /a", 0), |to| _ = to.attributes().bool("ok", true)));
     builder.resource(
         "",
         |to| _ = to.str("service.name", "cart").i64("zone", 7),
@@ -224,37 +213,26 @@ fn metrics() -> Payload {
         "",
         |to| _ = to.str("zone", "a"),
         |scopes| {
-            scopes.scope(
-                "",
-                "",
-                |_| {},
-                |metrics| {
-                    metrics.sum(&metric("http.requests"), Temporality::Delta, true, |points| {
-                        points.point(&point(), |to| _ = to.attributes().str("code", "200"));
-                        points.point(&point(), |to| _ = to.attributes().str("code", "500"));
-                    });
-                    metrics.gauge(&metric("memory"), |points| {
-                        _ = points.point(&point(), |to| _ = to.attributes().i64("code", 500))
-                    });
-                    metrics.gauge(&metric("empty"), |_| {});
-                },
-            );
+            scopes.bare(|metrics| {
+                metrics.sum(&metric("http.requests"), Temporality::Delta, true, |points| {
+                    points.point(&point(), |to| _ = to.attributes().str("code", "200"));
+                    points.point(&point(), |to| _ = to.attributes().str("code", "500"));
+                });
+                metrics.gauge(&metric("memory"), |points| {
+                    _ = points.point(&point(), |to| _ = to.attributes().i64("code", 500))
+                });
+                metrics.gauge(&metric("empty"), |_| {});
+            });
         },
     );
     builder.resource(
         "",
         |to| _ = to.str("zone", "b"),
         |scopes| {
-            scopes.scope(
-                "",
-                "",
-                |_| {},
-                |metrics| {
-                    metrics.sum(&metric("http.errors"), Temporality::Delta, true, |points| {
-                        _ = points.point(&point(), |_| {})
-                    });
-                },
-            );
+            scopes.bare(|metrics| {
+                metrics
+                    .sum(&metric("http.errors"), Temporality::Delta, true, |points| _ = points.point(&point(), |_| {}));
+            });
         },
     );
     builder.finish(None)

@@ -11,20 +11,9 @@ use pdata::edit::Editor;
 
 fn record() -> Payload {
     let mut builder = PayloadBuilder::logs();
-    builder.resource(
-        "",
-        |_| {},
-        |scopes| {
-            scopes.scope(
-                "",
-                "",
-                |_| {},
-                |items| {
-                    items.record(&LogFields::default(), |_| {});
-                },
-            );
-        },
-    );
+    builder.bare(|items| {
+        items.record(&LogFields::default(), |_| {});
+    });
     builder.finish(None)
 }
 

@@ -179,6 +179,11 @@ impl<S> PayloadBuilder<S> {
         self
     }
 
+    /// Writes items below a resource and a scope of which nothing is known.
+    pub fn bare(&mut self, items: impl FnOnce(&mut Items<'_, S>)) -> &mut Self {
+        self.resource("", |_| {}, |scopes| _ = scopes.bare(items))
+    }
+
     /// Spans, data points or log records written so far.
     #[must_use]
     pub fn items(&self) -> u32 {
@@ -211,6 +216,11 @@ pub struct Scopes<'b, S> {
 }
 
 impl<S> Scopes<'_, S> {
+    /// Writes items below a scope of which nothing is known.
+    pub fn bare(&mut self, items: impl FnOnce(&mut Items<'_, S>)) -> &mut Self {
+        self.scope("", "", |_| {}, items)
+    }
+
     /// Writes an instrumentation scope and what it produced.
     pub fn scope(
         &mut self,

@@ -420,24 +420,13 @@ fn a_built_payload_is_charged_to_its_last_byte() {
     let account = ByteAccount::unlimited();
     let mut builder = PayloadBuilder::logs();
     assert_eq!((builder.items(), builder.encoded_len()), (0, 0));
-    builder.resource(
-        "",
-        |_| {},
-        |scopes| {
-            scopes.scope(
-                "",
-                "",
-                |_| {},
-                |records| {
-                    for n in 0..300 {
-                        records.record(&LogFields::default(), |record| {
-                            record.attributes().i64("n", n).encoded("copied", &[0x0a, 1, b'x']);
-                        });
-                    }
-                },
-            );
-        },
-    );
+    builder.bare(|records| {
+        for n in 0..300 {
+            records.record(&LogFields::default(), |record| {
+                record.attributes().i64("n", n).encoded("copied", &[0x0a, 1, b'x']);
+            });
+        }
+    });
     assert_eq!(builder.items(), 300);
     let len = builder.encoded_len();
     let payload = builder.finish(Some(&account));

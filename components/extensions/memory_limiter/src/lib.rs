@@ -6,11 +6,10 @@
 //! in their protocol's words).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use component::memory::Probe;
 use component::{BoxFuture, Component, Deadline, Extension, Factory, Host, ShutdownError, StartError};
-use limiter::{Limiter, MemoryLimiterConfig};
+use limiter::{Limiter, MemoryLimiterConfig, User};
 use pdata::Gate;
 
 const REFUSED_REQUESTS: &str = "weir_extension_memory_limiter_refused_requests";
@@ -26,30 +25,25 @@ pub fn factory() -> Factory {
 pub fn factory_with(probe: Arc<Probe>) -> Factory {
     Factory::extension("memory_limiter", move |settings, config: Arc<MemoryLimiterConfig>| {
         let limiter = Limiter::new(&settings, &config, REFUSED_REQUESTS, Arc::clone(&probe))?;
-        Ok(Arc::new(MemoryLimiter { limiter, started: AtomicBool::new(false) }))
+        Ok(Arc::new(MemoryLimiter { user: User::new(limiter) }))
     })
 }
 
 /// The extension.
 #[derive(Debug)]
 pub struct MemoryLimiter {
-    limiter: Arc<Limiter>,
-    started: AtomicBool,
+    user: User,
 }
 
 impl Component for MemoryLimiter {
     fn start<'a>(&'a self, _host: &'a Host) -> BoxFuture<'a, Result<(), StartError>> {
-        if !self.started.swap(true, Ordering::AcqRel) {
-            self.limiter.start();
-        }
+        self.user.start();
         Box::pin(async { Ok(()) })
     }
 
     fn shutdown(&self, _deadline: Deadline) -> BoxFuture<'_, Result<(), ShutdownError>> {
         Box::pin(async {
-            if self.started.swap(false, Ordering::AcqRel) {
-                self.limiter.stop().await;
-            }
+            self.user.stop().await;
             Ok(())
         })
     }
@@ -57,6 +51,6 @@ impl Component for MemoryLimiter {
 
 impl Extension for MemoryLimiter {
     fn server_gate(&self) -> Option<Arc<Gate>> {
-        Some(Arc::clone(self.limiter.gate()))
+        Some(Arc::clone(self.user.limiter().gate()))
     }
 }

@@ -84,36 +84,25 @@ fn items_of_every_signal_are_changed() {
 #[test]
 fn points_of_every_kind_of_metric_are_changed() {
     let mut builder = PayloadBuilder::metrics();
-    builder.resource(
-        "",
-        |_| {},
-        |scopes| {
-            scopes.scope(
-                "",
-                "",
-                |_| {},
-                |metrics| {
-                    let fields = MetricFields::default();
-                    metrics.gauge(&fields, |points| {
-                        points.point(&NumberFields::default(), |to| _ = to.attributes().i64("a", 1));
-                    });
-                    metrics.sum(&fields, Temporality::Delta, true, |points| {
-                        points.point(&NumberFields::default(), |to| _ = to.attributes().i64("a", 2));
-                        points.point(&NumberFields::default(), |to| _ = to.attributes().i64("a", 3));
-                    });
-                    metrics.histogram(&fields, Temporality::Delta, |points| {
-                        points.point(&HistogramFields::default(), |to| _ = to.attributes().i64("a", 4));
-                    });
-                    metrics.exponential_histogram(&fields, Temporality::Delta, |points| {
-                        points.point(&ExponentialHistogramFields::default(), |to| _ = to.attributes().i64("a", 5));
-                    });
-                    metrics.summary(&fields, |points| {
-                        points.point(&SummaryFields::default(), |to| _ = to.attributes().i64("a", 6));
-                    });
-                },
-            );
-        },
-    );
+    builder.bare(|metrics| {
+        let fields = MetricFields::default();
+        metrics.gauge(&fields, |points| {
+            points.point(&NumberFields::default(), |to| _ = to.attributes().i64("a", 1));
+        });
+        metrics.sum(&fields, Temporality::Delta, true, |points| {
+            points.point(&NumberFields::default(), |to| _ = to.attributes().i64("a", 2));
+            points.point(&NumberFields::default(), |to| _ = to.attributes().i64("a", 3));
+        });
+        metrics.histogram(&fields, Temporality::Delta, |points| {
+            points.point(&HistogramFields::default(), |to| _ = to.attributes().i64("a", 4));
+        });
+        metrics.exponential_histogram(&fields, Temporality::Delta, |points| {
+            points.point(&ExponentialHistogramFields::default(), |to| _ = to.attributes().i64("a", 5));
+        });
+        metrics.summary(&fields, |points| {
+            points.point(&SummaryFields::default(), |to| _ = to.attributes().i64("a", 6));
+        });
+    });
     let yaml = "actions: [{key: b, action: insert, from_attribute: a}, {key: a, action: delete}]";
     let after = processed(yaml, builder.finish(None), Context::default());
     assert_eq!(attributes(&after), ["b=1", "b=2", "b=3", "b=4", "b=5", "b=6"]);

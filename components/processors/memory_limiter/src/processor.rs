@@ -1,13 +1,12 @@
 //! The processor: one per pipeline, in front of the shared limiter.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use component::telemetry::Metric;
 use component::{
     BoxFuture, Component, Counter, Deadline, DeliveryError, Host, Level, Process, Settings, ShutdownError, StartError,
 };
-use limiter::Limiter;
+use limiter::{Limiter, User};
 use pdata::account::RETRY_HINT;
 use pdata::{Batch, Gate, Signal};
 
@@ -42,10 +41,9 @@ fn metrics(signal: Signal) -> (Metric, Metric) {
 /// See the module's head.
 #[derive(Debug)]
 pub struct MemoryLimiter {
-    limiter: Arc<Limiter>,
+    user: User,
     accepted_items: Counter,
     refused_items: Counter,
-    started: AtomicBool,
 }
 
 impl MemoryLimiter {
@@ -54,27 +52,22 @@ impl MemoryLimiter {
     pub fn new(settings: &Settings, limiter: Arc<Limiter>, signal: Signal) -> Self {
         let (accepted, refused) = metrics(signal);
         Self {
-            limiter,
+            user: User::new(limiter),
             accepted_items: settings.telemetry.counter(accepted, &[]),
             refused_items: settings.telemetry.counter(refused, &[]),
-            started: AtomicBool::new(false),
         }
     }
 }
 
 impl Component for MemoryLimiter {
     fn start<'a>(&'a self, _host: &'a Host) -> BoxFuture<'a, Result<(), StartError>> {
-        if !self.started.swap(true, Ordering::AcqRel) {
-            self.limiter.start();
-        }
+        self.user.start();
         Box::pin(async { Ok(()) })
     }
 
     fn shutdown(&self, _deadline: Deadline) -> BoxFuture<'_, Result<(), ShutdownError>> {
         Box::pin(async {
-            if self.started.swap(false, Ordering::AcqRel) {
-                self.limiter.stop().await;
-            }
+            self.user.stop().await;
             Ok(())
         })
     }
@@ -82,7 +75,7 @@ impl Component for MemoryLimiter {
 
 impl Process for MemoryLimiter {
     fn process(&self, batch: Batch) -> Result<Option<Batch>, DeliveryError> {
-        if self.limiter.must_refuse() {
+        if self.user.limiter().must_refuse() {
             self.refused_items.add(batch.items());
             return Err(DeliveryError::retryable(REFUSED, batch).with_retry_after(RETRY_HINT));
         }
@@ -95,6 +88,6 @@ impl Process for MemoryLimiter {
     }
 
     fn gate(&self) -> Option<Arc<Gate>> {
-        Some(Arc::clone(self.limiter.gate()))
+        Some(Arc::clone(self.user.limiter().gate()))
     }
 }

@@ -80,7 +80,7 @@ fn three_groups() -> Payload {
             }
         };
         builder.resource("", attributes, |scopes| {
-            scopes.scope("", "", |_| {}, |records| _ = records.record(&LogFields::default(), |_| {}));
+            scopes.bare(|records| _ = records.record(&LogFields::default(), |_| {}));
         });
     }
     let mut bytes = builder.finish(None).to_bytes().to_vec();

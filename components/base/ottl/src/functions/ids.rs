@@ -128,22 +128,11 @@ mod tests {
     #[test]
     fn roots_have_no_parent() {
         let mut builder = PayloadBuilder::traces();
-        builder.resource(
-            "",
-            |_| {},
-            |scopes| {
-                scopes.scope(
-                    "",
-                    "",
-                    |_| {},
-                    |spans| {
-                        for parent_span_id in [[0; 8], [1; 8]] {
-                            spans.span(&SpanFields { parent_span_id, ..SpanFields::default() }, |_| {});
-                        }
-                    },
-                );
-            },
-        );
+        builder.bare(|spans| {
+            for parent_span_id in [[0; 8], [1; 8]] {
+                spans.span(&SpanFields { parent_span_id, ..SpanFields::default() }, |_| {});
+            }
+        });
         let mut editor = Editor::new(builder.finish(None)).unwrap();
         let request = pdata::Context::default();
         let mut walk = Walk::items(&editor);

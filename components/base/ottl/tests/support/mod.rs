@@ -91,131 +91,109 @@ pub fn traces() -> Payload {
 /// A metric of each kind, each with one point.
 pub fn metrics() -> Payload {
     let mut builder = PayloadBuilder::metrics();
-    builder.resource(
-        "",
-        |_| {},
-        |scopes| {
-            scopes.scope(
-                "",
-                "",
-                |_| {},
-                |metrics| {
-                    let named = |name| MetricFields { name, description: "about it", unit: "s" };
-                    let (start, time) = (1_000, 2_000);
-                    let exemplar = |point: &mut pdata::build::PointWriter<'_>| {
-                        point.attributes().str("host", "a");
-                        let fields = ExemplarFields {
-                            time_unix_nano: 1_500,
-                            value: Some(Number::Double(0.5)),
-                            trace_id: [1; 16],
-                            span_id: [2; 8],
-                        };
-                        point.exemplar(&fields, |attributes| {
-                            attributes.str("user", "u");
-                        });
-                    };
-                    metrics.gauge(&named("gauge"), |points| {
-                        let fields = NumberFields {
-                            start_time_unix_nano: start,
-                            time_unix_nano: time,
-                            value: Some(Number::Double(1.5)),
-                            flags: 1,
-                        };
-                        points.point(&fields, exemplar);
-                    });
-                    metrics.sum(&named("sum"), Temporality::Delta, true, |points| {
-                        let fields = NumberFields { value: Some(Number::Int(-3)), ..NumberFields::default() };
-                        points.point(&fields, |_| {});
-                    });
-                    metrics.histogram(&named("histogram"), Temporality::Cumulative, |points| {
-                        let fields = HistogramFields {
-                            count: 6,
-                            sum: Some(12.5),
-                            bucket_counts: &[1, 2, 3],
-                            explicit_bounds: &[0.5, 10.0],
-                            ..HistogramFields::default()
-                        };
-                        points.point(&fields, exemplar);
-                    });
-                    metrics.exponential_histogram(&named("exponential"), Temporality::Delta, |points| {
-                        let fields = ExponentialHistogramFields {
-                            count: 9,
-                            sum: Some(3.5),
-                            scale: -2,
-                            zero_count: 4,
-                            positive: Some(Buckets { offset: -1, bucket_counts: &[1, 300] }),
-                            ..ExponentialHistogramFields::default()
-                        };
-                        points.point(&fields, exemplar);
-                    });
-                    metrics.summary(&named("summary"), |points| {
-                        let fields = SummaryFields {
-                            count: 2,
-                            sum: 8.0,
-                            quantile_values: &[(0.5, 1.0), (0.9, 7.0)],
-                            ..SummaryFields::default()
-                        };
-                        points.point(&fields, |point| {
-                            point.attributes().str("host", "a");
-                        });
-                    });
-                },
-            );
-        },
-    );
+    builder.bare(|metrics| {
+        let named = |name| MetricFields { name, description: "about it", unit: "s" };
+        let (start, time) = (1_000, 2_000);
+        let exemplar = |point: &mut pdata::build::PointWriter<'_>| {
+            point.attributes().str("host", "a");
+            let fields = ExemplarFields {
+                time_unix_nano: 1_500,
+                value: Some(Number::Double(0.5)),
+                trace_id: [1; 16],
+                span_id: [2; 8],
+            };
+            point.exemplar(&fields, |attributes| {
+                attributes.str("user", "u");
+            });
+        };
+        metrics.gauge(&named("gauge"), |points| {
+            let fields = NumberFields {
+                start_time_unix_nano: start,
+                time_unix_nano: time,
+                value: Some(Number::Double(1.5)),
+                flags: 1,
+            };
+            points.point(&fields, exemplar);
+        });
+        metrics.sum(&named("sum"), Temporality::Delta, true, |points| {
+            let fields = NumberFields { value: Some(Number::Int(-3)), ..NumberFields::default() };
+            points.point(&fields, |_| {});
+        });
+        metrics.histogram(&named("histogram"), Temporality::Cumulative, |points| {
+            let fields = HistogramFields {
+                count: 6,
+                sum: Some(12.5),
+                bucket_counts: &[1, 2, 3],
+                explicit_bounds: &[0.5, 10.0],
+                ..HistogramFields::default()
+            };
+            points.point(&fields, exemplar);
+        });
+        metrics.exponential_histogram(&named("exponential"), Temporality::Delta, |points| {
+            let fields = ExponentialHistogramFields {
+                count: 9,
+                sum: Some(3.5),
+                scale: -2,
+                zero_count: 4,
+                positive: Some(Buckets { offset: -1, bucket_counts: &[1, 300] }),
+                ..ExponentialHistogramFields::default()
+            };
+            points.point(&fields, exemplar);
+        });
+        metrics.summary(&named("summary"), |points| {
+            let fields = SummaryFields {
+                count: 2,
+                sum: 8.0,
+                quantile_values: &[(0.5, 1.0), (0.9, 7.0)],
+                ..SummaryFields::default()
+            };
+            points.point(&fields, |point| {
+                point.attributes().str("host", "a");
+            });
+        });
+    });
     builder.finish(None)
 }
 
 /// Log records: a full one with a map, one with text, one with a list, one without a body.
 pub fn logs() -> Payload {
     let mut builder = PayloadBuilder::logs();
-    builder.resource(
-        "",
-        |_| {},
-        |scopes| {
-            scopes.scope(
-                "",
-                "",
-                |_| {},
-                |records| {
-                    let fields = LogFields {
-                        time_unix_nano: 5_000,
-                        observed_time_unix_nano: 6_000,
-                        severity_number: 9,
-                        severity_text: "INFO",
-                        event_name: "start",
-                        dropped_attributes_count: 3,
-                        flags: 1,
-                        trace_id: [3; 16],
-                        span_id: [4; 8],
-                    };
-                    records.record(&fields, |record| {
-                        record.body(|body| {
-                            body.kvlist(|map| {
-                                map.str("message", "hi").value("list", |value| {
-                                    value.array(|list| {
-                                        list.push(|value| value.i64(1));
-                                    });
-                                });
-                            });
-                        });
-                        record.attributes().str("k", "v");
-                    });
-                    records.record(&LogFields::default(), |record| {
-                        record.body(|body| body.str("plain"));
-                    });
-                    records.record(&LogFields::default(), |record| {
-                        record.body(|body| {
-                            body.array(|list| {
-                                list.push(|value| value.str("first")).push(|value| value.i64(2));
-                            });
+    builder.bare(|records| {
+        let fields = LogFields {
+            time_unix_nano: 5_000,
+            observed_time_unix_nano: 6_000,
+            severity_number: 9,
+            severity_text: "INFO",
+            event_name: "start",
+            dropped_attributes_count: 3,
+            flags: 1,
+            trace_id: [3; 16],
+            span_id: [4; 8],
+        };
+        records.record(&fields, |record| {
+            record.body(|body| {
+                body.kvlist(|map| {
+                    map.str("message", "hi").value("list", |value| {
+                        value.array(|list| {
+                            list.push(|value| value.i64(1));
                         });
                     });
-                    records.record(&LogFields::default(), |_| {});
-                },
-            );
-        },
-    );
+                });
+            });
+            record.attributes().str("k", "v");
+        });
+        records.record(&LogFields::default(), |record| {
+            record.body(|body| body.str("plain"));
+        });
+        records.record(&LogFields::default(), |record| {
+            record.body(|body| {
+                body.array(|list| {
+                    list.push(|value| value.str("first")).push(|value| value.i64(2));
+                });
+            });
+        });
+        records.record(&LogFields::default(), |_| {});
+    });
     builder.finish(None)
 }
 

@@ -105,29 +105,12 @@ mod tests {
     fn a_peek_sees_what_is_there_and_nothing_that_was_opened() {
         let mut builder = PayloadBuilder::traces();
         let long = "k".repeat(200);
-        builder.resource(
-            "",
-            |_| {},
-            |scopes| {
-                scopes.scope(
-                    "",
-                    "",
-                    |_| {},
-                    |spans| {
-                        let fields = SpanFields {
-                            name: "n",
-                            kind: 3,
-                            flags: 257,
-                            end_time_unix_nano: 9,
-                            ..SpanFields::default()
-                        };
-                        spans.span(&fields, |span| {
-                            span.attributes().str("a", "1").str(&long, "2").i64("b", 3).str("a", "4");
-                        });
-                    },
-                );
-            },
-        );
+        builder.bare(|spans| {
+            let fields = SpanFields { name: "n", kind: 3, flags: 257, end_time_unix_nano: 9, ..SpanFields::default() };
+            spans.span(&fields, |span| {
+                span.attributes().str("a", "1").str(&long, "2").i64("b", 3).str("a", "4");
+            });
+        });
         let mut editor = Editor::new(builder.finish(None)).unwrap();
         let at = Walk::items(&editor).next(&mut editor).unwrap().at();
         let peek = editor.peek(at).unwrap();
@@ -160,27 +143,13 @@ mod tests {
     #[test]
     fn lists_of_numbers_are_replaced() {
         let mut builder = PayloadBuilder::metrics();
-        builder.resource(
-            "",
-            |_| {},
-            |scopes| {
-                scopes.scope(
-                    "",
-                    "",
-                    |_| {},
-                    |metrics| {
-                        metrics.histogram(&MetricFields::default(), Temporality::Delta, |points| {
-                            let fields = HistogramFields {
-                                bucket_counts: &[1, 2],
-                                explicit_bounds: &[0.5],
-                                ..HistogramFields::default()
-                            };
-                            points.point(&fields, |_| {});
-                        });
-                    },
-                );
-            },
-        );
+        builder.bare(|metrics| {
+            metrics.histogram(&MetricFields::default(), Temporality::Delta, |points| {
+                let fields =
+                    HistogramFields { bucket_counts: &[1, 2], explicit_bounds: &[0.5], ..HistogramFields::default() };
+                points.point(&fields, |_| {});
+            });
+        });
         let mut editor = Editor::new(builder.finish(None)).unwrap();
         let at = Walk::items(&editor).next(&mut editor).unwrap().at();
         let point = editor.open(at).unwrap();

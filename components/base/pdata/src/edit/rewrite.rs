@@ -217,25 +217,14 @@ mod tests {
     /// A span with these attributes, a name before and a time behind them.
     fn span(attributes: &[(String, String)]) -> Payload {
         let mut builder = PayloadBuilder::traces();
-        builder.resource(
-            "",
-            |_| {},
-            |scopes| {
-                scopes.scope(
-                    "",
-                    "",
-                    |_| {},
-                    |items| {
-                        let fields = SpanFields { name: "name", end_time_unix_nano: 7, ..SpanFields::default() };
-                        items.span(&fields, |span| {
-                            for (key, value) in attributes {
-                                span.attributes().str(key, value);
-                            }
-                        });
-                    },
-                );
-            },
-        );
+        builder.bare(|items| {
+            let fields = SpanFields { name: "name", end_time_unix_nano: 7, ..SpanFields::default() };
+            items.span(&fields, |span| {
+                for (key, value) in attributes {
+                    span.attributes().str(key, value);
+                }
+            });
+        });
         builder.finish(None)
     }
 

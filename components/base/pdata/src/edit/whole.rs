@@ -103,27 +103,16 @@ mod tests {
         use crate::build::{MetricFields, NumberFields};
         use crate::view::Number;
         let mut builder = PayloadBuilder::metrics();
-        builder.resource(
-            "",
-            |_| {},
-            |resource| {
-                resource.scope(
-                    "",
-                    "",
-                    |_| {},
-                    |items| {
-                        for (name, points) in named {
-                            items.gauge(&MetricFields { name, ..MetricFields::default() }, |data| {
-                                for point in 0..*points {
-                                    let value = Number::Int(point as i64);
-                                    data.point(&NumberFields { value: Some(value), ..NumberFields::default() }, |_| {});
-                                }
-                            });
-                        }
-                    },
-                );
-            },
-        );
+        builder.bare(|items| {
+            for (name, points) in named {
+                items.gauge(&MetricFields { name, ..MetricFields::default() }, |data| {
+                    for point in 0..*points {
+                        let value = Number::Int(point as i64);
+                        data.point(&NumberFields { value: Some(value), ..NumberFields::default() }, |_| {});
+                    }
+                });
+            }
+        });
         builder.finish(None)
     }
 

@@ -320,30 +320,19 @@ pub(crate) fn refused(context: Context, statement: &str, error: &str) {
 /// how many attributes it has.
 pub(crate) fn rename_span(statement: &str, name: &str, kind: i32, attributes: &str) -> (String, usize) {
     let mut builder = PayloadBuilder::traces();
-    builder.resource(
-        "",
-        |_| {},
-        |scopes| {
-            scopes.scope(
-                "",
-                "",
-                |_| {},
-                |spans| {
-                    spans.span(&SpanFields { name, kind, ..SpanFields::default() }, |span| {
-                        for pair in attributes.split_whitespace() {
-                            let (key, text) = pair.split_once('=').unwrap();
-                            let mut attributes = span.attributes();
-                            match (text.parse(), text.parse()) {
-                                (Ok(truth), _) => attributes.bool(key, truth),
-                                (_, Ok(int)) => attributes.i64(key, int),
-                                _ => attributes.str(key, text),
-                            };
-                        }
-                    });
-                },
-            );
-        },
-    );
+    builder.bare(|spans| {
+        spans.span(&SpanFields { name, kind, ..SpanFields::default() }, |span| {
+            for pair in attributes.split_whitespace() {
+                let (key, text) = pair.split_once('=').unwrap();
+                let mut attributes = span.attributes();
+                match (text.parse(), text.parse()) {
+                    (Ok(truth), _) => attributes.bool(key, truth),
+                    (_, Ok(int)) => attributes.i64(key, int),
+                    _ => attributes.str(key, text),
+                };
+            }
+        });
+    });
     let (payload, errors, _) = run_on(&[(Context::Span, &[statement])], builder.finish(None));
     assert_eq!(errors, [""; 0]);
     let mut renamed = None;
