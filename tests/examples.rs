@@ -180,6 +180,7 @@ fn every_example_is_valid_as_it_stands() {
         "head-sampling.yaml",
         "pii-gateway.yaml",
         "sampling-tier.yaml",
+        "tail-sampling-logs.yaml",
         "tenant-routing.yaml",
     ];
     assert_eq!(names, tested, "add a test");

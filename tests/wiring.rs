@@ -6,15 +6,20 @@ mod support;
 use component::{Host, Level, Registry};
 use pdata::{ByteAccount, Ledger};
 use support::{Feeds, catalog};
+use weir::catalog::Catalog;
 use weir::service::graph::Graph;
 use weir::service::{ServiceOptions, prepare};
 
 /// Errors and warnings of a configuration over the test components, one per line.
 fn problems(yaml: &str) -> String {
+    problems_over(yaml, &catalog(&Feeds::default(), 0))
+}
+
+fn problems_over(yaml: &str, catalog: &Catalog) -> String {
     let options = ServiceOptions { uris: vec![format!("yaml:{yaml}")], ..ServiceOptions::default() };
     let (host, _fatal) = Host::new(ByteAccount::unlimited(), Ledger::new(), Registry::new(Level::None));
     let none = |_: &str| None;
-    let prepared = prepare(&options, &none, &catalog(&Feeds::default(), 0), &host, &Graph::default());
+    let prepared = prepare(&options, &none, catalog, &host, &Graph::default());
     let errors = match prepared {
         Ok((_, plan, _)) => plan.warnings,
         Err(errors) => errors.sorted().into_iter().cloned().collect(),
@@ -55,4 +60,26 @@ fn every_case_gets_its_errors() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_sampler_that_is_followed_must_be_in_a_pipeline_of_traces() {
+    let yaml = |pipelines: &str| {
+        format!(
+            "receivers: {{nop: }}\nexporters: {{nop: }}\nprocessors:\n  tail_sampling/a: {{policies: [{{name: all, type: \
+             always_sample}}]}}\n  probabilistic_sampler: {{trace_decisions: tail_sampling/a}}\nservice:\n  pipelines:\n    \
+             logs: {{receivers: [nop], processors: [probabilistic_sampler], exporters: [nop]}}\n{pipelines}"
+        )
+    };
+    let traces = |processors: &str| {
+        yaml(&format!("    traces: {{receivers: [nop], processors: [{processors}], exporters: [nop]}}\n"))
+    };
+    let catalog = Catalog::default();
+    assert_eq!(problems_over(&traces("tail_sampling/a"), &catalog), "");
+    for missing in [yaml(""), traces("probabilistic_sampler")] {
+        let found = problems_over(&missing, &catalog);
+        let expected = "E0202 processors::probabilistic_sampler: follows the decisions of \"tail_sampling/a\", which is in no \
+                        pipeline of traces";
+        assert!(found.contains(expected) && found.contains("fix: list `tail_sampling/a`"), "{found}");
+    }
 }

@@ -9,13 +9,13 @@ use http::Request as HttpRequest;
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::TokioIo;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
-use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use pdata::Signal;
 use pdata::ledger::{AccountKey, Totals};
 use testkit::otlp_arbitrary::Request;
 use tokio::net::TcpStream;
 
-use super::backend::{Backend, Protocol};
+use super::backend::{Arrived, Backend, Protocol};
 use super::otlp::{count, gauge, joined, logs, record, records_of, span, spans_of, traces};
 use super::{Running, ask, run};
 
@@ -98,7 +98,7 @@ fn planted_span(text: &str) -> Span {
             attributes: super::otlp::attributes(&[("exception.message", text)]),
             ..Default::default()
         }],
-        status: Some(opentelemetry_proto::tonic::trace::v1::Status { message: text.to_owned(), code: 2 }),
+        status: Some(Status { message: text.to_owned(), code: 2 }),
         ..span(text, SERVER, &[("note", text)])
     }
 }
@@ -357,4 +357,51 @@ async fn head_sampling_keeps_a_tenth_and_whatever_is_grave() {
     assert_eq!(books.of("traces", ""), (2000, spans, vec![("not_sampled", 2000 - spans)]));
     assert_eq!(books.of("logs", ""), (4004, logs, vec![("not_sampled", 4004 - logs)]));
     assert_eq!(books.of("metrics", ""), (7, 7, vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logs_follow_the_decision_about_their_trace() {
+    let backend = Backend::start(Protocol::Grpc).await;
+    let variables = [
+        ("BACKEND_ENDPOINT", backend.address.to_string()),
+        ("DECISION_WAIT", "2s".to_owned()),
+        ("TRACE_WAIT", "1s".to_owned()),
+    ];
+    let gateway = run("tail-sampling-logs.yaml", &variables).await;
+    // Randomness too low for a share, but for the last: of a trace that never comes, at 10 %.
+    let [failed, fine, never, lucky] = [[1; 16], [2; 16], [3; 16], [0xff; 16]];
+    let said = |severity, id: [u8; 16]| LogRecord { trace_id: id.to_vec(), ..record(severity, "said", &[]) };
+    let records =
+        [failed, fine, never, lucky].into_iter().flat_map(|id| [DEBUG, INFO, ERROR].map(|severity| said(severity, id)));
+    let first: Vec<LogRecord> = records.collect();
+    give(&gateway, &[], &logs(&[], first)).await;
+    let of_trace = |id: [u8; 16], code| Span {
+        trace_id: id.to_vec(),
+        status: Some(Status { code, ..Status::default() }),
+        ..span("work", SERVER, &[])
+    };
+    give(&gateway, &[], &traces(&[], vec![of_trace(failed, 0), of_trace(failed, 2), of_trace(fine, 0)])).await;
+    let arrived = backend.wait_for(2 + 4 + 2).await;
+    // One that comes when all is decided.
+    give(&gateway, &[], &logs(&[], vec![said(INFO, failed), said(INFO, fine), record(INFO, "alone", &[])])).await;
+    let late = backend.wait_for(2 + 4 + 2 + 2).await;
+    assert_eq!(spans_of(&arrived).len(), 2);
+    let of = |arrived: &[Arrived], id: [u8; 16]| {
+        let mut severities: Vec<i32> = records_of(arrived)
+            .iter()
+            .filter(|record| record.trace_id == id)
+            .map(|record| record.severity_number)
+            .collect();
+        severities.sort_unstable();
+        severities
+    };
+    for (id, severities) in
+        [(failed, vec![INFO, ERROR]), (fine, vec![ERROR]), (never, vec![ERROR]), (lucky, vec![INFO, ERROR])]
+    {
+        assert_eq!(of(&arrived, id), severities, "{id:?}");
+    }
+    assert_eq!(of(&late, failed), [INFO, INFO, ERROR]);
+    let books = books(gateway).await;
+    assert_eq!(books.of("traces", ""), (3, 2, vec![("not_sampled", 1)]));
+    assert_eq!(books.of("logs", ""), (15, 8, vec![("not_sampled", 7)]));
 }

@@ -152,6 +152,18 @@ fn check_references(
                 errors.push(error.at(&reference.origin).in_path(path));
             }
             let factory = catalog.find(kind, component.type_name);
+            let followed = factory.filter(|_| pipeline.id.signal == Signal::Logs);
+            if let Some(followed) = followed.and_then(|factory| factory.followed(&component.config))
+                && !is_in_traces(plan, &followed)
+            {
+                let message = format!("follows the decisions of \"{followed}\", which is in no pipeline of traces");
+                errors.push(
+                    ConfigError::new(codes::UNDEFINED_REFERENCE, message)
+                        .at(&component.origin)
+                        .in_path(format!("{}::{}", kind.section(), reference.id))
+                        .with_fix(format!("list `{followed}` among the processors of a pipeline of traces")),
+                );
+            }
             if kind != Kind::Connector && factory.is_some_and(|factory| !factory.supports(pipeline.id.signal)) {
                 let message = format!(
                     "failed to create \"{}\" {kind} for data type \"{}\": telemetry type is not supported",
@@ -166,6 +178,12 @@ fn check_references(
             }
         }
     }
+}
+
+/// Whether a processor is in a pipeline of traces.
+fn is_in_traces(plan: &Plan, processor: &ComponentId) -> bool {
+    let mut traces = plan.pipelines.iter().filter(|pipeline| pipeline.id.signal == Signal::Traces);
+    traces.any(|pipeline| pipeline.processors.iter().any(|reference| reference.id == *processor))
 }
 
 /// The pairs of signals for which connector `id` may be used.

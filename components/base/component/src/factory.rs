@@ -9,6 +9,7 @@ use config::{Decode, Errors, Node, Schema};
 use pdata::{ByteAccount, Signal};
 
 use crate::ComponentId;
+use crate::decisions::Decisions;
 use crate::edge::Edge;
 use crate::error::BuildError;
 use crate::extension::{Extension, ExtensionRef};
@@ -106,6 +107,12 @@ impl Settings {
     pub fn pressure(&self) -> &Arc<Pressure> {
         self.telemetry.registry().pressure()
     }
+
+    /// What samplers of traces decided.
+    #[must_use]
+    pub fn decisions(&self) -> &Arc<Decisions> {
+        self.telemetry.registry().decisions()
+    }
 }
 
 /// Where instances of one component (per signal or pipeline) find what they share: a file, a limiter.
@@ -167,6 +174,7 @@ type CreateConnector =
 type CreateExtension = dyn Fn(Settings, &AnyConfig) -> Result<Arc<dyn Extension>, BuildError> + Send + Sync;
 
 type References = dyn Fn(&AnyConfig) -> Vec<ExtensionRef> + Send + Sync;
+type Followed = dyn Fn(&AnyConfig) -> Option<ComponentId> + Send + Sync;
 
 /// The constructor of a component, by kind.
 pub enum Create {
@@ -195,6 +203,7 @@ pub struct Factory {
     decode: fn(&Node, &str, &mut Errors) -> AnyConfig,
     schema: fn() -> Schema,
     references: Box<References>,
+    followed: Box<Followed>,
     create: Create,
 }
 
@@ -230,6 +239,7 @@ impl Factory {
             decode: |node, path, errors| Arc::new(config::decode(node, C::default(), path, errors)),
             schema: C::schema,
             references: Box::new(|_| Vec::new()),
+            followed: Box::new(|_| None),
             create,
         }
     }
@@ -324,6 +334,17 @@ impl Factory {
         self
     }
 
+    /// Says which processor of traces a configuration follows in its decisions ([`crate::decisions`]). It must be in a
+    /// pipeline of traces.
+    #[must_use]
+    pub fn with_followed<C: Send + Sync + 'static>(
+        mut self,
+        followed: impl Fn(&C) -> Option<ComponentId> + Send + Sync + 'static,
+    ) -> Self {
+        self.followed = Box::new(move |config| followed(&typed::<C>(config)));
+        self
+    }
+
     /// Decodes and validates a configuration over the defaults. `path` is the block's, `receivers::otlp`.
     pub fn decode(&self, node: &Node, path: &str, errors: &mut Errors) -> AnyConfig {
         (self.decode)(node, path, errors)
@@ -345,6 +366,12 @@ impl Factory {
     #[must_use]
     pub fn extension_refs(&self, config: &AnyConfig) -> Vec<ExtensionRef> {
         (self.references)(config)
+    }
+
+    /// The processor of traces that `config` follows.
+    #[must_use]
+    pub fn followed(&self, config: &AnyConfig) -> Option<ComponentId> {
+        (self.followed)(config)
     }
 
     /// Its constructor.

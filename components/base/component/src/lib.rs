@@ -17,11 +17,12 @@
 //! - Work that must happen once a batch was handed over happens in a task its client cannot cancel ([`run_to_end`]).
 //!
 //! Reading order: [`consumer`], [`error`], [`edge`], [`row`], [`fanout`], [`outbox`], [`lifecycle`], [`factory`],
-//! [`extension`], [`telemetry`], [`pressure`].
+//! [`extension`], [`telemetry`], [`pressure`], [`decisions`].
 //!
 //! Deliberately absent: YAML (`config`), sockets and TLS (`net`), any concrete component.
 
 pub mod consumer;
+pub mod decisions;
 pub mod edge;
 pub mod error;
 pub mod extension;

@@ -15,6 +15,7 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 
+use crate::decisions::Decisions;
 use crate::pages::Pages;
 use crate::pressure::Pressure;
 
@@ -315,6 +316,7 @@ pub struct Registry {
     fine: Mutex<Option<Box<FineOf>>>,
     pages: Pages,
     pressure: Arc<Pressure>,
+    decisions: Arc<Decisions>,
 }
 
 impl fmt::Debug for Registry {
@@ -344,6 +346,7 @@ impl Registry {
             fine: Mutex::default(),
             pages: Pages::default(),
             pressure: Arc::default(),
+            decisions: Arc::default(),
         })
     }
 
@@ -361,6 +364,12 @@ impl Registry {
     #[must_use]
     pub fn pressure(&self) -> &Arc<Pressure> {
         &self.pressure
+    }
+
+    /// What samplers of traces decided.
+    #[must_use]
+    pub fn decisions(&self) -> &Arc<Decisions> {
+        &self.decisions
     }
 
     /// When counting began.

@@ -1,7 +1,17 @@
 //! What the user writes.
 
-use config::{Config, Validator};
+use std::time::Duration;
+
+use config::{ComponentId, Config, GoDuration, Validator};
 use sampling::PROBABILITY_MIN;
+
+/// The type of the processor that decides about traces.
+const DECIDER: &str = "tail_sampling";
+/// How long a record waits for its trace to begin unless configured otherwise, and at most.
+const TRACE_WAIT: Duration = Duration::from_secs(10);
+const TRACE_WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Bytes of records that wait, unless configured otherwise.
+const WAITING_BYTES_MAX: u64 = 64 << 20;
 
 /// How randomness and threshold of an item come about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Config)]
@@ -67,6 +77,16 @@ pub struct SamplerConfig {
     pub sampling_priority: String,
     /// Logs: shares for some of them; the first rule that fits counts. An addition of weir.
     pub rules: Vec<Rule>,
+    /// Logs: the `tail_sampling` processor, such as `tail_sampling/a`, whose decision about a trace its log records follow. An
+    /// addition of weir.
+    pub trace_decisions: Option<ComponentId>,
+    /// Logs: how long a record waits for its trace to begin, if the sampler knows nothing of it. Then it waits until the trace
+    /// is decided.
+    #[config(default = GoDuration::from(TRACE_WAIT))]
+    pub trace_wait: GoDuration,
+    /// Logs: bytes of records that may wait for decisions. Beyond that, the oldest go by what is known.
+    #[config(default = WAITING_BYTES_MAX)]
+    pub max_waiting_bytes: u64,
 }
 
 impl SamplerConfig {
@@ -76,6 +96,13 @@ impl SamplerConfig {
             0 => v.error("sampling_precision", "invalid sampling precision: 0"),
             1..=14 => {}
             other => v.error("sampling_precision", format!("sampling precision must be 1 to 14, got {other}")),
+        }
+        if let Some(decider) = self.trace_decisions.as_ref().filter(|decider| decider.type_name() != DECIDER) {
+            let message = format!("`trace_decisions` must name a `{DECIDER}` processor, got `{decider}`");
+            v.error("trace_decisions", message);
+        }
+        if self.trace_wait.is_negative() || self.trace_wait.as_std().is_some_and(|wait| wait > TRACE_WAIT_MAX) {
+            v.error("trace_wait", "`trace_wait` must be between 0s and 24h");
         }
         for (index, rule) in self.rules.iter().enumerate() {
             let at = |field: &str| format!("rules::{index}::{field}");

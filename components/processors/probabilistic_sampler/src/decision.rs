@@ -3,6 +3,7 @@
 //! All modes decide alike: an item is kept when its randomness reaches the threshold. `hash_seed` makes a randomness of
 //! 56 bits from its hash of 14, so that stages that know only tracestate decide as it did.
 
+use component::decisions::{Answer, Weight};
 use sampling::{PROBABILITY_MIN, Randomness, Threshold};
 
 use crate::config::{AttributeSource, Mode, SamplerConfig};
@@ -26,17 +27,20 @@ pub enum Policy {
     MissingRandomness,
     /// A hash of the attribute `from_attribute`.
     Attribute,
+    /// The decision about its trace.
+    TraceDecision,
 }
 
 impl Policy {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::TraceIdHash,
         Self::TraceIdW3c,
         Self::SamplingRandomness,
         Self::SamplingPriority,
         Self::MissingRandomness,
         Self::Attribute,
+        Self::TraceDecision,
     ];
 
     /// The label.
@@ -49,6 +53,7 @@ impl Policy {
             Self::SamplingPriority => "sampling_priority",
             Self::MissingRandomness => "missing_randomness",
             Self::Attribute => from_attribute,
+            Self::TraceDecision => "trace_decision",
         }
     }
 }
@@ -240,6 +245,32 @@ impl Decider {
             },
         }
     }
+}
+
+/// What becomes of a record that follows the decision about its trace; `None` where there is none.
+#[must_use]
+pub fn follow(known: &Known<'_>, answer: Answer) -> Option<Decision> {
+    let policy = Policy::TraceDecision;
+    let weight = match answer {
+        Answer::Kept(weight) => weight,
+        Answer::Dropped => return Some(Decision { is_kept: false, is_shed: false, policy, carries: None }),
+        Answer::Waits | Answer::Unknown => return None,
+    };
+    let own = known.trace_id.map_or(Randomness::MAX, Randomness::of_trace_id);
+    let randomness = known.randomness.unwrap_or(own);
+    let threshold = match weight {
+        Weight::Same => None,
+        Weight::Unknown => known.threshold.map(|_| Threshold::NEVER),
+        Weight::Rejected(rejected) => {
+            let threshold = known.threshold.map_or(Threshold::ALWAYS, |before| before);
+            let threshold = threshold.max(Threshold::rejecting(rejected));
+            // What does not reach it was not kept by it, so nobody can tell.
+            Some(if threshold.keeps(randomness) { threshold } else { Threshold::NEVER })
+        }
+    };
+    let carried = |threshold| Carried { randomness: known.randomness, threshold };
+    let carries = threshold.filter(|_| known.is_readable).map(carried);
+    Some(Decision { is_kept: true, is_shed: false, policy, carries })
 }
 
 /// Randomness whose first 14 bits are those of the FNV-1a hash of seed and bytes, upside down: the hash is compared by

@@ -1,7 +1,9 @@
 //! The processor: decides about every item of a batch, removes what is dropped, marks what is kept.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use component::decisions::Answer;
 use component::pressure::{Class, Pressure, Shed, Step};
 use component::telemetry::Metric;
 use component::{Accepted, Component, Counter, DeliveryError, Edit, Level as Detail, Settings};
@@ -12,7 +14,7 @@ use pdata::view::{LogRecordView, SpanView};
 use sampling::Threshold;
 
 use crate::config::{Rule, SamplerConfig};
-use crate::decision::{Decider, Decision, Known, Policy};
+use crate::decision::{Decider, Decision, Known, Policy, Priority, follow};
 use crate::items::{self, LogKeys};
 
 /// Why items that were not kept leave the books.
@@ -41,6 +43,9 @@ pub struct Sampler {
     pressure: Arc<Pressure>,
     shed: Shed,
 }
+
+/// What is known of the traces that log records follow.
+pub(crate) type Answers = HashMap<[u8; 16], Answer>;
 
 /// The least thresholds of each class in the degraded mode, as they are when a batch comes; `None` outside of it.
 type Floors = Option<[Threshold; Class::ALL.len()]>;
@@ -93,11 +98,43 @@ impl Sampler {
         is_thin.then(|| Class::ALL.map(|class| Threshold::rejecting(self.pressure.rejected(class))))
     }
 
-    fn decide_log(&self, record: &[u8], hashed: &mut Vec<u8>, floors: Floors) -> (Decision, Class) {
+    fn rule(&self, record: LogRecordView<'_>) -> Option<&(Rule, Decider)> {
+        self.rules.iter().find(|(rule, _)| items::fits(rule, record))
+    }
+
+    /// The trace whose fate a record shares: not where a rule keeps or drops all that fit, where the record asks for a share
+    /// of its own, or where the degraded mode sheds it.
+    fn shared_fate(&self, record: LogRecordView<'_>, rule: Option<&Rule>, known: &Known<'_>) -> Option<[u8; 16]> {
+        let is_by_chance = rule.is_none_or(|rule| rule.sampling_percentage > 0.0 && rule.sampling_percentage < 100.0);
+        let is_free = is_by_chance && known.priority == Priority::None;
+        let is_shed = self.pressure.step() >= Step::Gate && items::log_class(record, known) == Class::Debug;
+        known.trace_id.copied().filter(|id| is_free && !is_shed && *id != [0; 16])
+    }
+
+    /// The trace whose decision a log record is to follow.
+    pub(crate) fn followed(&self, record: &[u8], hashed: &mut Vec<u8>) -> Option<[u8; 16]> {
         let view = LogRecordView::new(record);
-        let rule = self.rules.iter().find(|(rule, _)| items::fits(rule, view));
+        let known = items::log(record, &self.keys, hashed);
+        self.shared_fate(view, self.rule(view).map(|(rule, _)| rule), &known)
+    }
+
+    fn decide_log(
+        &self,
+        record: &[u8],
+        hashed: &mut Vec<u8>,
+        floors: Floors,
+        answers: Option<&Answers>,
+    ) -> (Decision, Class) {
+        let view = LogRecordView::new(record);
+        let rule = self.rule(view);
         let decider = rule.map_or(&self.decider, |(_, decider)| decider);
         let known = items::log(record, &self.keys, hashed);
+        if let Some(answers) = answers
+            && let Some(trace_id) = self.shared_fate(view, rule.map(|(rule, _)| rule), &known)
+            && let Some(decision) = answers.get(&trace_id).and_then(|answer| follow(&known, *answer))
+        {
+            return (decision, Class::Normal);
+        }
         decide(decider, &known, floors, || items::log_class(view, &known))
     }
 
@@ -111,6 +148,16 @@ impl Component for Sampler {}
 
 impl Edit for Sampler {
     fn edit(&self, batch: &mut OpenBatch) -> Result<Accepted, DeliveryError> {
+        self.retain(batch, None)
+    }
+}
+
+impl Sampler {
+    /// Removes what is dropped, marks what is kept. Log records follow `answers` where there are some.
+    ///
+    /// # Errors
+    /// Permanent, without the batch, when nothing can be written to it.
+    pub(crate) fn retain(&self, batch: &mut OpenBatch, answers: Option<&Answers>) -> Result<Accepted, DeliveryError> {
         let is_logs = batch.editor().signal() == Signal::Logs;
         let mut counts = [[0_u64; 2]; Policy::ALL.len()];
         let (floors, mut shed) = (self.floors(), [0_u64; Class::ALL.len()]);
@@ -118,7 +165,7 @@ impl Edit for Sampler {
         let outcome = batch.retain(Level::Items, Outcome::Dropped(REASON), |editor, _, place| {
             let item = editor.bytes(place.at());
             let (decision, class) = match is_logs {
-                true => self.decide_log(item, &mut hashed, floors),
+                true => self.decide_log(item, &mut hashed, floors, answers),
                 false => self.decide_span(item, floors),
             };
             if let (true, Some(shed)) = (decision.is_shed, shed.get_mut(class as usize)) {

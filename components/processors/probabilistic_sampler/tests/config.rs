@@ -26,6 +26,8 @@ fn what_cannot_be_is_refused() {
         ("{sampling_precision: 15}", "sampling precision must be 1 to 14, got 15"),
         ("{mode: random}", "mode"),
         ("{attribute_source: span}", "attribute_source"),
+        ("{trace_decisions: batch}", "`trace_decisions` must name a `tail_sampling` processor, got `batch`"),
+        ("{trace_wait: -1s}", "`trace_wait` must be between 0s and 24h"),
         ("{rules: [{severity_min: 9}]}", "sampling_percentage"),
         ("{rules: [{severity_min: 30, sampling_percentage: 1}]}", "`severity_min` must be 1 to 24"),
         ("{rules: [{severity_min: 9, severity_max: 5, sampling_percentage: 1}]}", "no record can fit"),

@@ -65,6 +65,7 @@ impl TailSampling {
         });
         let Ok(logs) = logs;
         logs.add(sampler.log());
+        settings.decisions().answer_as(&settings.id, &sampler);
         Ok(Self {
             id: settings.id.to_string(),
             sampler,

@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use component::decisions::{Answer, Decides, Weight};
 use component::outbox::Full;
 use component::pressure::{Class, Pressure, Shed, Step};
 use component::{DeliveryError, Outbox, Settings};
-use pdata::{Batch, Outcome, Signal};
+use pdata::{Batch, Context, Outcome, Signal};
 use sampling::Threshold;
 use statements::Failures;
 use tokio::time::Instant;
@@ -24,7 +25,7 @@ use crate::log::{Cause, DecisionLog, Entry, Names};
 use crate::metrics::{Metrics, Tally};
 use crate::output::{Marking, Writer};
 use crate::plan::Plan;
-use crate::policy::{Decision, State, Verdict, decide};
+use crate::policy::{Chance, Decision, State, Verdict, decide};
 use crate::remembered::{ByHash, REMEMBERED_BYTES};
 use crate::request::{Part, Reading, Request, first_of};
 use crate::rules::{OUT_SHARE, Rules};
@@ -73,6 +74,8 @@ pub struct Sampler {
     state: Mutex<State>,
     outgoing: Mutex<Outgoing>,
     outbox: Outbox,
+    /// Whether thresholds are written to spans.
+    writes_thresholds: bool,
     names: Arc<Names>,
     log: Arc<DecisionLog>,
     /// When traces that a predecessor passes on began, by hash.
@@ -134,6 +137,7 @@ impl Sampler {
             outgoing: Mutex::new(Outgoing { writer, waiting: VecDeque::new() }),
             outbox,
             log: Arc::new(DecisionLog::new(log_size, Arc::clone(&names), settings.account.charge(0))),
+            writes_thresholds: config.adjusted_counts,
             names,
             began: Mutex::default(),
             metrics: Metrics::new(&settings.telemetry, settings.id.name(), &plan.policies),
@@ -568,6 +572,27 @@ impl Sampler {
         self.send(Vec::new(), true);
         self.waiting_bytes.store(0, Ordering::Relaxed);
         std::mem::take(&mut lock(&self.outgoing).waiting)
+    }
+}
+
+impl Decides for Sampler {
+    fn decided(&self, context: &Context, trace_id: &[u8; 16]) -> Answer {
+        let sender = self.envelopes.sender(context);
+        let hash = self.envelopes.hash(trace_id, &sender);
+        let Some(shard) = self.shards.get(shard_of(trace_id)) else { return Answer::Unknown };
+        let mut shard = lock(shard);
+        if shard.traces.contains_key(&hash) {
+            return Answer::Waits;
+        }
+        let Some(remembered) = shard.decided(hash) else { return Answer::Unknown };
+        match remembered.decision.chance {
+            _ if !remembered.decision.is_kept() => Answer::Dropped,
+            Chance::Known(threshold) if threshold > Threshold::ALWAYS && self.writes_thresholds => {
+                Answer::Kept(Weight::Rejected(threshold.rejected()))
+            }
+            Chance::Unknown if self.writes_thresholds => Answer::Kept(Weight::Unknown),
+            Chance::Known(_) | Chance::Unknown => Answer::Kept(Weight::Same),
+        }
     }
 }
 
