@@ -19,7 +19,7 @@
 //!
 //! let parser = Parser::new(&[]);
 //! let text = r#"set(span.name, "shop GET") where resource.attributes["service.name"] == "shop""#;
-//! let context = parser.infer(&[text], Kind::Statement)?.unwrap_or(Context::Span);
+//! let context = parser.infer(&[(Kind::Statement, text)], |_| true)?.unwrap_or(Context::Span);
 //! let statement = parser.statement(text, Mode::Prefixed(context))?;
 //! let condition = parser.condition(r#"name == "shop GET" and kind == SPAN_KIND_SERVER"#, Mode::Plain(context))?;
 //!

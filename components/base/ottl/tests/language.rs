@@ -424,24 +424,36 @@ fn contexts_are_inferred() {
         (Kind::Condition, vec!["resource.attributes[span.name] == 1"], Some(Span)),
         (Kind::Condition, vec!["span.kind == SPAN_KIND_SERVER and spanevent.name == span.name"], Some(SpanEvent)),
         (Kind::Condition, vec!["metric.name == \"a\"", "datapoint.count == 1"], Some(DataPoint)),
-        // Functions and symbols that only an outer context has.
-        (Kind::Condition, vec!["OnlyMetrics() and datapoint.count == 1"], Some(Metric)),
+        // Functions and symbols that only a context within has.
+        (Kind::Condition, vec!["OnlyMetrics() and resource.attributes[\"a\"] == 1"], Some(Metric)),
+        (Kind::Condition, vec!["OnlyMetrics()", "scope.name == \"x\""], Some(Metric)),
+        (Kind::Condition, vec!["resource.attributes[\"a\"] == SPAN_KIND_SERVER"], Some(SpanEvent)),
         (Kind::Condition, vec!["OnlyMetrics() and metric.name == \"x\""], Some(Metric)),
         (Kind::Condition, vec!["true"], None),
         (Kind::Statement, vec!["set(resource.attributes[\"a\"], 1) where log.severity_number > 8"], Some(Log)),
         (Kind::Statement, vec!["set(span.name, \"a\")", "set(resource.attributes[\"a\"], 1)"], Some(Span)),
         (Kind::Value, vec!["[datapoint.sum, Applied(1, Same)]"], Some(DataPoint)),
     ] {
-        assert_eq!(parser.infer(&texts, kind).unwrap(), expected, "{texts:?}");
+        let written: Vec<(Kind, &str)> = texts.iter().map(|text| (kind, *text)).collect();
+        assert_eq!(parser.infer(&written, |_| true).unwrap(), expected, "{texts:?}");
     }
     for (text, expected) in [
         ("OnlyMetrics() and span.name == \"x\"", "`OnlyMetrics` does not exist in the context span"),
+        ("OnlyMetrics() and datapoint.count == 1", "`OnlyMetrics` does not exist in the context datapoint"),
         ("span.kind == FLAG_NONE", "unknown symbol `FLAG_NONE` in the context span"),
         ("Sme(span.kind) == 1", "unknown function `Sme`"),
         ("span.kind ==", "expected a value, found the end"),
     ] {
-        assert_eq!(parser.infer(&[text], Kind::Condition).unwrap_err().message, expected, "{text}");
+        let written = [(Kind::Condition, text)];
+        assert_eq!(parser.infer(&written, |_| true).unwrap_err().message, expected, "{text}");
     }
+    // Only contexts that the signal has.
+    let open = |context| context != SpanEvent;
+    let both = [
+        (Kind::Statement, "set(resource.attributes[\"a\"], 1)"),
+        (Kind::Condition, "resource.attributes[\"a\"] == SPAN_KIND_SERVER"),
+    ];
+    assert_eq!(parser.infer(&both, open).unwrap(), Some(Span));
 }
 
 #[test]

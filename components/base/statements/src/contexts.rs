@@ -26,9 +26,3 @@ pub fn names(signal: Signal) -> String {
 pub fn named(signal: Signal, name: &str) -> Option<Context> {
     Context::from_name(name).filter(|context| has(signal, *context))
 }
-
-/// The innermost of some contexts.
-#[must_use]
-pub fn innermost(contexts: impl IntoIterator<Item = Context>) -> Option<Context> {
-    contexts.into_iter().max_by_key(|context| context.chain().count())
-}

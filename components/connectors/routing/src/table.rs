@@ -94,6 +94,11 @@ pub fn compile(config: &RoutingConfig) -> Result<Vec<(usize, Route)>, Problem> {
     Ok(routes)
 }
 
+/// Whether records of a context can be taken out of a batch.
+fn is_routed(context: Context) -> bool {
+    matches!(context, Context::Resource | Context::Span | Context::Metric | Context::DataPoint | Context::Log)
+}
+
 /// Compiles what decides.
 ///
 /// # Errors
@@ -116,7 +121,7 @@ pub fn test(route: &RouteConfig) -> Result<Test, Problem> {
                 true => (&route.condition, Kind::Condition),
                 false => (&route.statement, Kind::Statement),
             };
-            match parser().infer(&[text], kind).map_err(wrong)? {
+            match parser().infer(&[(kind, text)], is_routed).map_err(wrong)? {
                 // The prefix may be left out where it would be `resource`.
                 None | Some(Context::Resource) => Mode::Plain(Context::Resource),
                 Some(context) => Mode::Prefixed(context),
@@ -132,10 +137,7 @@ pub fn test(route: &RouteConfig) -> Result<Test, Problem> {
             return Err(Problem::setting("context", format!("invalid context: {other}; there are: {known}")));
         }
     };
-    if !matches!(
-        mode.context(),
-        Context::Resource | Context::Span | Context::Metric | Context::DataPoint | Context::Log
-    ) {
+    if !is_routed(mode.context()) {
         let message = format!("records of the context `{}` cannot be routed", mode.context().as_str());
         return Err(Problem::setting("condition", message));
     }

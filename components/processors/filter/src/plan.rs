@@ -154,7 +154,7 @@ impl Compiler {
 
     /// A condition whose context is inferred, for itself alone.
     fn inferred(&mut self, field: &str, text: &str, error_mode: ErrorMode) {
-        let message = match parser().infer(&[text], Kind::Condition) {
+        let message = match parser().infer(&[(Kind::Condition, text)], |context| contexts::has(self.signal, context)) {
             Ok(Some(context)) if contexts::has(self.signal, context) => {
                 return self.rule(field, text, Mode::Prefixed(context), error_mode);
             }

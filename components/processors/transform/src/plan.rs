@@ -127,21 +127,20 @@ impl Compiler {
     /// The context of statements that do not tell theirs: the innermost of what they and their conditions name.
     fn infer(&mut self, statements: &[(String, &str)], conditions: &[(String, &str)]) -> Option<Context> {
         let (field, text) = statements.first().or(conditions.first()).cloned().unwrap_or((self.setting.to_owned(), ""));
-        let mut found = Vec::new();
-        for (texts, kind) in [(statements, Kind::Statement), (conditions, Kind::Condition)] {
-            let plain: Vec<&str> = texts.iter().map(|(_, text)| *text).collect();
-            match parser().infer(&plain, kind) {
-                Ok(context) => found.extend(context),
-                Err(error) => {
-                    // Where the culprit stands is told by its text.
-                    let culprit = texts.iter().find(|(_, text)| *text == error.text);
-                    let field = culprit.map_or(field, |(field, _)| field.clone());
-                    self.problems.push(Problem::statement(field, error));
-                    return None;
-                }
+        let kinds = [(statements, Kind::Statement), (conditions, Kind::Condition)];
+        let written: Vec<(Kind, &str)> =
+            kinds.iter().flat_map(|(texts, kind)| texts.iter().map(|(_, text)| (*kind, *text))).collect();
+        let inferred = match parser().infer(&written, |context| contexts::has(self.signal, context)) {
+            Ok(inferred) => inferred,
+            Err(error) => {
+                // Where the culprit stands is told by its text.
+                let culprit = statements.iter().chain(conditions).find(|(_, text)| *text == error.text);
+                let field = culprit.map_or(field, |(field, _)| field.clone());
+                self.problems.push(Problem::statement(field, error));
+                return None;
             }
-        }
-        let message = match contexts::innermost(found) {
+        };
+        let message = match inferred {
             Some(context) if contexts::has(self.signal, context) => return Some(context),
             Some(context) => format!("`{}` is no context of `{}`", context.as_str(), self.setting),
             None => format!(

@@ -19,6 +19,8 @@ fn every_form_of_a_list_is_taken() {
         "{log_statements: [{statements: ['set(log.body, 1)']}, 'set(log.body, 2)']}",
         "{flatten_data: true}",
         "{log_statements: [{context: log, statements: []}]}",
+        "{metric_statements: ['convert_sum_to_gauge() where resource.attributes[\"a\"] == 1']}",
+        "{trace_statements: [{conditions: ['IsRootSpan()'], statements: ['set(resource.attributes[\"a\"], 1)']}]}",
     ] {
         config::decode_str::<TransformConfig>(yaml).unwrap();
     }

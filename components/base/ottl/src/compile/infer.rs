@@ -1,4 +1,4 @@
-//! The context of statements that do not tell theirs: the innermost that a path of them names, or one around it where
+//! The context of statements that do not tell theirs: the innermost that a path of them names, or one within it where
 //! that lacks a function or symbol.
 
 use crate::context::Context;
@@ -34,14 +34,20 @@ const PRIORITY: [Context; Context::COUNT] = [
 type Named<'t> = (String, &'t str, std::ops::Range<usize>);
 
 impl Parser {
-    /// The context that statements are to be run in, from the prefixes of their paths. `None` if no path names one.
+    /// The context that statements are to be run in, from the prefixes of their paths. `None` if no path names one. Where
+    /// that context lacks a function or symbol, one within it is taken that has all of them and `is_open`, the innermost first:
+    /// `convert_sum_to_gauge() where resource.attributes["a"] == 1` runs on metrics.
     ///
     /// # Errors
-    /// [`ParseError`] of a text that is none of `kind`; when no context has all functions and symbols that are used.
-    pub fn infer(&self, texts: &[&str], kind: Kind) -> Result<Option<Context>, ParseError> {
+    /// [`ParseError`] of a text that is not of its kind; when no context has all functions and symbols that are used.
+    pub fn infer(
+        &self,
+        texts: &[(Kind, &str)],
+        is_open: impl Fn(Context) -> bool,
+    ) -> Result<Option<Context>, ParseError> {
         let (mut paths, mut functions, mut symbols) = (Vec::new(), Vec::new(), Vec::new());
-        for text in texts {
-            let goal = if kind == Kind::Statement { Goal::Statement } else { Goal::Expression };
+        for (kind, text) in texts {
+            let goal = if *kind == Kind::Statement { Goal::Statement } else { Goal::Expression };
             let root = parse(text, goal)?;
             let mut see = |node: &Node| match &node.kind {
                 NodeKind::Path(path) => paths.extend(path.fields.first().map(|(name, _)| name.clone())),
@@ -67,7 +73,8 @@ impl Parser {
         let Some(innermost) = PRIORITY.into_iter().find(named) else { return Ok(None) };
         let lacking = |context: Context| -> Option<ParseError> { self.lacking(context, &functions, &symbols) };
         let Some(error) = lacking(innermost) else { return Ok(Some(innermost)) };
-        match innermost.chain().skip(1).find(|context| lacking(*context).is_none()) {
+        let within = |context: &Context| is_open(*context) && context.chain().skip(1).any(|around| around == innermost);
+        match PRIORITY.into_iter().filter(within).find(|context| lacking(*context).is_none()) {
             Some(context) => Ok(Some(context)),
             None => Err(error),
         }
