@@ -171,6 +171,10 @@ fn replacing() {
         (r#"replace_pattern(MAP["a"], "none", "*")"#, r#"{"a":"x=1&y=22","b":"/user/7/list","n":5}"#),
         (r#"replace_pattern(MAP["a"], "$", "!")"#, r#"{"a":"x=1&y=22!","b":"/user/7/list","n":5}"#),
         (r#"replace_pattern(MAP["n"], "5", "6")"#, r#"{"a":"x=1&y=22","b":"/user/7/list","n":5}"#),
+        (
+            r#"replace_pattern(target=MAP["n"], regex_pattern="5", replacement="6")"#,
+            r#"{"a":"x=1&y=22","b":"/user/7/list","n":5}"#,
+        ),
         (r#"replace_pattern(MAP["none"], "5", "6")"#, r#"{"a":"x=1&y=22","b":"/user/7/list","n":5}"#),
         (
             r#"replace_pattern(MAP["a"], "=([0-9]+)", "$1", ToUpperCase, "<%s>")"#,

@@ -24,10 +24,11 @@ const FORMAT: Param = Param::optional("replacement_format", ParamKind::Value);
 pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         name: "replace_pattern",
-        params: &[TARGET, Param::required("regex", ParamKind::Value), REPLACEMENT, FUNCTION, FORMAT],
+        params: &[TARGET, Param::required("regex_pattern", ParamKind::Value), REPLACEMENT, FUNCTION, FORMAT],
         contexts: &[],
         build: |arguments: &mut Arguments| {
-            let (target, pattern) = (arguments.target("target")?, Pattern::from_expr(arguments.value("regex")?)?);
+            let (target, pattern) =
+                (arguments.target("target")?, Pattern::from_expr(arguments.value("regex_pattern")?)?);
             let with = Replacement::take(arguments)?;
             Ok(Built::Editor(Box::new(ReplacePattern { target, pattern, with })))
         },
@@ -37,14 +38,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: &[
             TARGET,
             Param::required("mode", ParamKind::Text),
-            Param::required("regex", ParamKind::Value),
+            Param::required("regex_pattern", ParamKind::Value),
             REPLACEMENT,
             FUNCTION,
             FORMAT,
         ],
         contexts: &[],
         build: |arguments: &mut Arguments| {
-            let (target, pattern) = (arguments.target("target")?, Pattern::from_expr(arguments.value("regex")?)?);
+            let (target, pattern) =
+                (arguments.target("target")?, Pattern::from_expr(arguments.value("regex_pattern")?)?);
             let keys = match arguments.text("mode")?.as_str() {
                 "key" => true,
                 "value" => false,
