@@ -144,7 +144,7 @@ impl<'n> MapReader<'n> {
         cx.in_key(&key.text, |cx| {
             let place = Node::new(Value::Null, key.origin.clone());
             if let Some(why) = spec.unsupported {
-                if !node.is_null() {
+                if !asks_for_nothing(node) {
                     let message = format!("`{}` is not supported: {why}", cx.quoted_path());
                     let error = cx.error(&place, codes::UNSUPPORTED_KEY, message);
                     cx.push(error);
@@ -206,6 +206,17 @@ impl<'n> MapReader<'n> {
             error = error.with_related(&key.origin, part);
         }
         cx.push(error);
+    }
+}
+
+/// Whether a setting is as good as absent, so that it does not matter that it is not supported: nothing, an empty list,
+/// or a block that is switched off.
+fn asks_for_nothing(node: &Node) -> bool {
+    match &node.value {
+        Value::Null => true,
+        Value::List(items) => items.is_empty(),
+        Value::Map(_) => node.get("enabled").is_some_and(|enabled| matches!(enabled.value, Value::Bool(false))),
+        _ => false,
     }
 }
 

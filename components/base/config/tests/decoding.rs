@@ -290,6 +290,10 @@ fn attributes_of_keys() {
     );
     refuses("type: a\nkind: b", &["`type` and `kind` are the same setting, given twice"]);
     refuses("tpm: {enabled: true}", &["`tpm` is not supported: no TPM"]);
+    refuses("tpm: {}", &["`tpm` is not supported: no TPM"]);
+    for absent in ["tpm: {enabled: false, path: /dev/tpm0}", "tpm: []", "tpm:"] {
+        assert_eq!(decoded(absent), Exporter::default(), "{absent}");
+    }
     refuses("reuse: 5", &["'reuse' expected a boolean, got the integer `5`"]);
     refuses("computed: 5", &["'' has invalid keys: computed"]);
     refuses("on: {batch: {}}", &["'on.batch' lacks `min`"]);
