@@ -56,11 +56,9 @@ struct Cursor<'s> {
 
 impl<'s> Cursor<'s> {
     fn new(origin: &'s Origin) -> Option<Self> {
-        let text = origin.source()?.text();
-        let mut cursor = Self { rest: text.chars().peekable(), line: 1, column: 1, style: Style::Plain };
-        while (cursor.line, cursor.column) < (origin.line, origin.column) {
-            cursor.take()?;
-        }
+        let (line, column) = (origin.line, origin.column);
+        let rest = origin.source()?.text_from(line, column)?;
+        let mut cursor = Self { rest: rest.chars().peekable(), line, column, style: Style::Plain };
         cursor.style = match cursor.rest.peek() {
             Some('\'') => Style::Single,
             Some('"') => Style::Double,
@@ -166,6 +164,7 @@ mod tests {
             ("a: |-\n\n  é set(y)", "\né set(y)", "y", (3, 9)),
             ("a: >\n  set(x,\n  y)", "set(x, y)", "y", (3, 3)),
             ("a: set(x,\n    y)", "set(x, y)", "y", (2, 5)),
+            ("{é: é, a: 'set(x, y)'}", "set(x, y)", "y", (1, 19)),
             ("a: f($$1, y)", "f($1, y)", "y", (1, 11)),
             // Nobody can point behind what was replaced.
             ("a: f(${env:X}, y)", "f(value, y)", "y", (1, 4)),

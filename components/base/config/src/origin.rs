@@ -37,10 +37,24 @@ impl Source {
 
     /// The line with this number (the first is 1), without its line break.
     pub fn line(&self, number: u32) -> Option<&str> {
-        let index = usize::try_from(number).ok()?.checked_sub(1)?;
-        let start = *self.line_starts.get(index)?;
-        let end = self.line_starts.get(index + 1).copied().unwrap_or(self.text.len());
+        let start = self.line_start(number)?;
+        let end = number.checked_add(1).and_then(|next| self.line_start(next)).unwrap_or(self.text.len());
         self.text.get(start..end).map(|line| line.trim_end_matches(['\n', '\r']))
+    }
+
+    /// The text from a line and column on (the first are 1).
+    pub(crate) fn text_from(&self, line: u32, column: u32) -> Option<&str> {
+        let rest = self.text.get(self.line_start(line)?..)?;
+        let column = usize::try_from(column).ok()?.checked_sub(1)?;
+        // As many bytes as characters, mostly.
+        match rest.split_at_checked(column) {
+            Some((before, rest)) if before.is_ascii() => Some(rest),
+            _ => rest.char_indices().map(|(at, _)| at).chain([rest.len()]).nth(column).and_then(|at| rest.get(at..)),
+        }
+    }
+
+    fn line_start(&self, number: u32) -> Option<usize> {
+        self.line_starts.get(usize::try_from(number).ok()?.checked_sub(1)?).copied()
     }
 }
 

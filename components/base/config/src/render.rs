@@ -17,7 +17,7 @@ const LINE_CHARS_MAX: usize = 160;
 impl Errors {
     /// All errors and warnings for a terminal, sorted by place, with quoted lines. `color` adds ANSI colours.
     pub fn render_text(&self, color: bool) -> String {
-        let mut page = Page { out: String::new(), color, masks: Masks::new(&self.masks) };
+        let mut page = Page { out: String::new(), color, masks: Masks::new(&self.masks), lines: HashMap::new() };
         for error in self.sorted() {
             // writing to a string cannot fail
             page.error(error).unwrap_or_default();
@@ -120,10 +120,15 @@ fn place(origin: &Origin, part: Option<&str>, out: &mut String) {
     out.push('}');
 }
 
+/// A line as it may be shown: masked, without control characters, character by character.
+type Line = Arc<[char]>;
+
 struct Page {
     out: String,
     color: bool,
     masks: Masks,
+    /// Lines quoted so far: a file in flow style can have a thousand errors on one.
+    lines: HashMap<(*const Source, u32), Option<Line>>,
 }
 
 impl Page {
@@ -155,23 +160,29 @@ impl Page {
     fn quote(&mut self, origin: &Origin, label: Option<&str>) -> std::fmt::Result {
         writeln!(self.out, "  {}", printable(&origin.to_string()))?;
         let Some(source) = origin.source() else { return Ok(()) };
-        let Some(line) = self.masks.line(source, origin.line) else { return Ok(()) };
+        let Some(line) = self.line(source, origin.line) else { return Ok(()) };
         let width = origin.line.to_string().len().max(4);
-        if let Some(before) = origin.line.checked_sub(1).and_then(|number| self.masks.line(source, number))
-            && !before.trim().is_empty()
+        if let Some(before) = origin.line.checked_sub(1).and_then(|number| self.line(source, number))
+            && before.iter().any(|c| !c.is_whitespace())
         {
             writeln!(self.out, " {:>width$} | {}", origin.line - 1, cut(&before, 0))?;
         }
         let column = usize::try_from(origin.column.saturating_sub(1)).unwrap_or(0);
         let skipped = if column > LINE_CHARS_MAX * 3 / 4 { column - LINE_CHARS_MAX / 2 } else { 0 };
         writeln!(self.out, " {:>width$} | {}", origin.line, cut(&line, skipped))?;
-        let rest = line.chars().count().saturating_sub(column).min(LINE_CHARS_MAX);
-        let carets = usize::try_from(origin.length).unwrap_or(1).clamp(1, rest.max(1));
+        let shown = line.len().min(skipped + LINE_CHARS_MAX).saturating_sub(column);
+        let carets = usize::try_from(origin.length).unwrap_or(1).clamp(1, shown.max(1));
         let indent = column - skipped + usize::from(skipped > 0);
         let carets = format!("{}{}", " ".repeat(indent), "^".repeat(carets));
         let tail = label.map_or_else(String::new, |label| format!(" {}", printable(label)));
         let painted = self.paint("1;31", &format!("{carets}{tail}"));
         writeln!(self.out, " {:>width$} | {painted}", "")
+    }
+
+    fn line(&mut self, source: &Arc<Source>, number: u32) -> Option<Line> {
+        let masks = &self.masks;
+        let line = self.lines.entry((Arc::as_ptr(source), number));
+        line.or_insert_with(|| masks.line(source, number)).clone()
     }
 
     fn paint(&self, style: &str, text: &str) -> String {
@@ -180,12 +191,11 @@ impl Page {
 }
 
 /// At most [`LINE_CHARS_MAX`] characters after the skipped ones, dots where something is missing.
-fn cut(line: &str, skipped: usize) -> String {
-    let mut shown: String = line.chars().skip(skipped).take(LINE_CHARS_MAX).collect();
-    if skipped > 0 {
-        shown.insert(0, '…');
-    }
-    if line.chars().nth(skipped + LINE_CHARS_MAX).is_some() {
+fn cut(line: &[char], skipped: usize) -> String {
+    let rest = line.get(skipped..).unwrap_or_default();
+    let mut shown = String::from(if skipped > 0 { "…" } else { "" });
+    shown.extend(rest.iter().take(LINE_CHARS_MAX));
+    if rest.len() > LINE_CHARS_MAX {
         shown.push('…');
     }
     shown.trim_end().to_owned()
@@ -213,7 +223,7 @@ impl Masks {
     }
 
     /// A line, masked and without control characters, as many characters as it has.
-    fn line(&self, source: &Arc<Source>, number: u32) -> Option<String> {
+    fn line(&self, source: &Arc<Source>, number: u32) -> Option<Line> {
         let line = source.line(number)?;
         let mut chars: Vec<char> = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         mask_by_name(&mut chars);
@@ -235,7 +245,7 @@ impl Masks {
             let end = start.saturating_add(left).min(chars.len());
             chars.get_mut(start.min(end)..end).into_iter().flatten().filter(|c| **c != ' ').for_each(|c| *c = '*');
         }
-        Some(chars.into_iter().collect())
+        Some(chars.into())
     }
 }
 
