@@ -78,6 +78,66 @@ pub const GATES: &[Gate] = &[
         description: "otelcol.*.consumed.items and produced.items at level detailed, which are always there",
         supported: true,
     },
+    Gate {
+        id: "ottl.functions.enableLambda",
+        stage: Stage::Stable,
+        description: "lambdas in OTTL, which are always there",
+        supported: true,
+    },
+    Gate {
+        id: "ottl.contexts.enableOTelColContext",
+        stage: Stage::Stable,
+        description: "the paths otelcol.* in OTTL, which are always there",
+        supported: true,
+    },
+    Gate {
+        id: "processor.tailsamplingprocessor.disableinvertdecisions",
+        stage: Stage::Stable,
+        description: "policies with invert_match are no veto, which is always so",
+        supported: true,
+    },
+    Gate {
+        id: "transform.flatten.logs",
+        stage: Stage::Stable,
+        description: "transform's flatten_data, which needs no gate here",
+        supported: true,
+    },
+    Gate {
+        id: "extension.healthcheck.useComponentStatus",
+        stage: Stage::Alpha,
+        description: "health_check's second version unasked; write `use_v2: true`",
+        supported: false,
+    },
+    Gate {
+        id: "processor.tailsamplingprocessor.recordpolicy",
+        stage: Stage::Alpha,
+        description: "kept spans say which policy kept them; write `reason_attribute`",
+        supported: false,
+    },
+    Gate {
+        id: "processor.tailsamplingprocessor.usetracestate",
+        stage: Stage::Alpha,
+        description: "kept spans say in `th` what share was kept; write `adjusted_counts: true`",
+        supported: false,
+    },
+    Gate {
+        id: "processor.tailsamplingprocessor.metricstatcountspanssampled",
+        stage: Stage::Alpha,
+        description: "tail sampling's votes counted in spans",
+        supported: false,
+    },
+    Gate {
+        id: "processor.tailsamplingprocessor.metricstatcountbytessampled",
+        stage: Stage::Alpha,
+        description: "tail sampling's votes counted in bytes",
+        supported: false,
+    },
+    Gate {
+        id: "processor.tailsamplingprocessor.tailstorageextension",
+        stage: Stage::Alpha,
+        description: "tail_storage: waiting spans outside of memory",
+        supported: false,
+    },
 ];
 
 /// Which gates are on.
