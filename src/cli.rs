@@ -5,11 +5,15 @@ mod healthcheck;
 mod inspect;
 mod run;
 
+use std::ffi::OsStr;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use config::{Errors, LoadOptions};
 
 use crate::gates;
@@ -173,6 +177,10 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 impl ConfigArgs {
     fn options(&self) -> Result<ServiceOptions, Failure> {
         let gates = gates::parse(&self.feature_gates).map_err(|errors| Failure::Usage(errors.join("\n")))?;
+        if self.config.iter().any(String::is_empty) {
+            let message = "`--config` is empty: name a file, `env:NAME` or `yaml:TEXT`";
+            return Err(Failure::Usage(message.to_owned()));
+        }
         let uris = if self.config.is_empty() { vec![format!("yaml:{DEFAULT_CONFIG}")] } else { self.config.clone() };
         let load = LoadOptions {
             merge_append: gates.has(gates::MERGE_APPEND),
@@ -212,12 +220,16 @@ impl From<std::io::Error> for Failure {
 /// configuration.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let matches = without_empty_variables(Cli::command()).try_get_matches();
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() { EXIT_USAGE } else { 0 };
             // Nothing can be done about a closed terminal.
             let _printed = error.print();
+            if let Some(path) = stray_path(&error) {
+                diagnose(&format!("\n  tip: a configuration is given as '--config={path}'"));
+            }
             return ExitCode::from(code);
         }
     };
@@ -225,6 +237,22 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => report(&failure),
     }
+}
+
+/// Takes variables that are set to nothing for not set, as container platforms leave them.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|arg| if arg.get_env().is_some_and(is_empty) { arg.env(Resettable::Reset) } else { arg })
+        .mut_subcommands(without_empty_variables)
+}
+
+/// The argument that was not expected, if it is the path of a YAML file.
+fn stray_path(error: &clap::Error) -> Option<&str> {
+    let stray = [ContextKind::InvalidSubcommand, ContextKind::InvalidArg].into_iter().find_map(|kind| error.get(kind));
+    let Some(ContextValue::String(text)) = stray else { return None };
+    let extension = Path::new(text).extension()?;
+    (!text.starts_with('-') && (extension == "yaml" || extension == "yml")).then_some(text)
 }
 
 fn dispatch(cli: Cli) -> Result<(), Failure> {
@@ -314,6 +342,18 @@ mod tests {
             &["weir", "validate", "--config", "a.yaml"],
         ] {
             Cli::try_parse_from(line).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_path_without_its_flag_is_noticed() {
+        for (line, expected) in [
+            (["weir", "gateway.yaml"].as_slice(), Some("gateway.yaml")),
+            (&["weir", "validate", "conf/a.yml"], Some("conf/a.yml")),
+            (&["weir", "valdate"], None),
+            (&["weir", "--confg=a.yaml"], None),
+        ] {
+            assert_eq!(stray_path(&Cli::try_parse_from(line).unwrap_err()), expected, "{line:?}");
         }
     }
 }
