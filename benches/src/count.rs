@@ -1,6 +1,6 @@
 //! Counts the items of an OTLP request by walking lengths: resource → scope → item, and metric → data point for metrics.
 //!
-//! Nothing below an item is looked at, so counting costs next to nothing beside receiving. It judges form only as far as it
+//! Nothing below an item is looked at (but trace IDs, for whoever asks for them), so counting costs next to nothing beside receiving. It judges form only as far as it
 //! walks: a length that leaves its parent, an unknown wire type or a broken varint makes the count `None`.
 
 use crate::wire::Signal;
@@ -21,14 +21,44 @@ pub fn items(signal: Signal, request: &[u8]) -> Option<u64> {
     })
 }
 
+/// Calls `visit` with the trace ID of each span of an encoded `ExportTraceServiceRequest`; `None` as with [`items`].
+pub fn for_each_trace_id<'a>(request: &'a [u8], visit: &mut dyn FnMut(&'a [u8])) -> Option<()> {
+    for_each(request, 1, &mut |resource| {
+        for_each(resource, 2, &mut |scope| {
+            for_each(scope, 2, &mut |span| {
+                for_each(span, 1, &mut |id| {
+                    visit(id);
+                    Some(())
+                })
+            })
+        })
+    })
+}
+
 /// Data points of one `Metric`: gauge 5, sum 7, histogram 9, exponential histogram 10, summary 11; each has its points in field 1.
 fn metric_points(metric: &[u8]) -> Option<u64> {
     sum(metric, |field| matches!(field, 5 | 7 | 9 | 10 | 11), &|data| sum(data, |field| field == 1, &|_| Some(1)))
 }
 
 /// The sum of `count` over the submessages of `message` whose field number is `wanted`.
-fn sum(mut message: &[u8], wanted: fn(u64) -> bool, count: &dyn Fn(&[u8]) -> Option<u64>) -> Option<u64> {
-    let mut total = 0u64;
+fn sum(message: &[u8], wanted: fn(u64) -> bool, count: &dyn Fn(&[u8]) -> Option<u64>) -> Option<u64> {
+    let mut total = 0_u64;
+    walk(message, &mut |field, value| {
+        if wanted(field) {
+            total = total.checked_add(count(value)?)?;
+        }
+        Some(())
+    })?;
+    Some(total)
+}
+
+/// Visits the submessages of `message` with that field number.
+fn for_each<'a>(message: &'a [u8], number: u64, visit: &mut dyn FnMut(&'a [u8]) -> Option<()>) -> Option<()> {
+    walk(message, &mut |field, value| if field == number { visit(value) } else { Some(()) })
+}
+
+/// Visits the length-delimited fields of `message` with their numbers.
+fn walk<'a>(mut message: &'a [u8], visit: &mut dyn FnMut(u64, &'a [u8]) -> Option<()>) -> Option<()> {
     while !message.is_empty() {
         let key = varint(&mut message)?;
         let skip = match key & 7 {
@@ -43,11 +73,11 @@ fn sum(mut message: &[u8], wanted: fn(u64) -> bool, count: &dyn Fn(&[u8]) -> Opt
         };
         let (value, rest) = message.split_at_checked(skip)?;
         message = rest;
-        if key & 7 == LENGTH_DELIMITED && wanted(key >> 3) {
-            total = total.checked_add(count(value)?)?;
+        if key & 7 == LENGTH_DELIMITED {
+            visit(key >> 3, value)?;
         }
     }
-    Some(total)
+    Some(())
 }
 
 fn varint(bytes: &mut &[u8]) -> Option<u64> {

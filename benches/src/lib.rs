@@ -1,7 +1,8 @@
 //! What the three programs of this folder share: making OTLP load, counting it at the far end, and measuring a process in between.
 //!
 //! `payload` builds requests, `load` sends them through `client`, `sink` receives and counts them by `count`; `subject` runs a
-//! program under test and `process` reads what it cost; `scenario` puts these together. Nothing here depends on weir: a subject
+//! program under test and `process` reads what it cost; `sampled` judges what a sampler kept;
+//! `scenario` puts these together. Nothing here depends on weir: a subject
 //! is a command line and an address.
 
 pub mod client;
@@ -10,6 +11,7 @@ pub mod latency;
 pub mod load;
 pub mod payload;
 pub mod process;
+pub mod sampled;
 pub mod scenario;
 pub mod sink;
 pub mod subject;

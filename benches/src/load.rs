@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -21,13 +22,33 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// How long a worker waits before it looks at a full window again, and between attempts to be accepted first.
 const TICK: Duration = Duration::from_millis(1);
 
-/// A bound on items that were sent and have not been counted at the far end.
+/// A bound on what was sent and has not been counted at the far end.
 #[derive(Debug, Clone)]
 pub struct Window {
-    /// Items counted at the far end; grows while the load runs.
-    pub arrived_items: Arc<AtomicU64>,
-    /// Items that may be under way.
-    pub items_max: u64,
+    /// What is counted.
+    pub unit: Unit,
+    /// What was counted at the far end; grows while the load runs.
+    pub arrived: Arc<AtomicU64>,
+    /// How much may be under way.
+    pub max: u64,
+}
+
+/// What a window counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Items, where all of them go through.
+    Items,
+    /// Requests, where each goes through with a part of its items.
+    Requests,
+}
+
+impl Window {
+    fn size(&self, payload: &Payload) -> u64 {
+        match self.unit {
+            Unit::Items => payload.item_count,
+            Unit::Requests => 1,
+        }
+    }
 }
 
 /// How to run a load.
@@ -39,6 +60,8 @@ pub struct LoadSettings {
     pub connection_count: usize,
     /// Requests under way per connection.
     pub in_flight_count: usize,
+    /// The number of the first request: a load that goes on where another ended sends no trace ID again.
+    pub first_number: u64,
     /// Requests after which the load ends; a request that is sent again counts once.
     pub request_count_max: u64,
     /// Time after which no request is started.
@@ -51,6 +74,8 @@ pub struct LoadSettings {
     pub answer_timeout: Duration,
     /// A bound on what is under way through the subject.
     pub window: Option<Window>,
+    /// No request is started once this is set.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// What came of a load.
@@ -66,6 +91,8 @@ pub struct LoadReport {
     pub acked_requests: u64,
     /// Items in acknowledged requests, less those that a partial success rejected.
     pub acked_items: u64,
+    /// Numbers of acknowledged requests, in no order.
+    pub acked_numbers: Vec<u64>,
     /// Items that partial successes rejected.
     pub rejected_items: u64,
     /// Refusals by code.
@@ -97,11 +124,12 @@ impl LoadReport {
         self.acked_items as f64 / self.elapsed.as_secs_f64().max(f64::EPSILON)
     }
 
-    fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.sent_requests += other.sent_requests;
         self.sent_bytes += other.sent_bytes;
         self.acked_requests += other.acked_requests;
         self.acked_items += other.acked_items;
+        self.acked_numbers.extend(&other.acked_numbers);
         self.rejected_items += other.rejected_items;
         for (mine, theirs) in [(&mut self.refused, &other.refused), (&mut self.errors, &other.errors)] {
             for (reason, count) in theirs {
@@ -112,13 +140,14 @@ impl LoadReport {
         self.refused_latencies.merge(&other.refused_latencies);
     }
 
-    fn record(&mut self, payload: &Payload, outcome: &Outcome, latency: Duration) {
+    fn record(&mut self, (number, payload): (u64, &Payload), outcome: &Outcome, latency: Duration) {
         self.sent_requests += 1;
         self.sent_bytes += payload.body.len() as u64;
         match outcome {
             Outcome::Acked { rejected_item_count } => {
                 let rejected = (*rejected_item_count).min(payload.item_count);
                 self.acked_requests += 1;
+                self.acked_numbers.push(number);
                 self.acked_items += payload.item_count - rejected;
                 self.rejected_items += rejected;
                 self.acked_latencies.record(latency);
@@ -141,62 +170,69 @@ struct Shared {
     arrived_before: u64,
     /// Requests handed out to workers.
     next_request: AtomicU64,
-    /// Items that count against the window.
-    window_items: AtomicU64,
+    /// What counts against the window.
+    window_used: AtomicU64,
+}
+
+/// A request that a worker is to send.
+struct Taken<'p> {
+    number: u64,
+    payload: &'p Payload,
+    body: Bytes,
 }
 
 impl Shared {
     fn is_over(&self) -> bool {
-        self.started.elapsed() >= self.settings.duration
+        self.settings.stop.load(Relaxed) || self.started.elapsed() >= self.settings.duration
     }
 
     /// The next request, once rate and window let it go; `None` when the load is over.
-    async fn take(&self) -> Option<&Payload> {
-        let number = self.next_request.fetch_add(1, Relaxed);
-        if number >= self.settings.request_count_max || self.is_over() {
+    async fn take(&self) -> Option<Taken<'_>> {
+        let place = self.next_request.fetch_add(1, Relaxed);
+        if place >= self.settings.request_count_max || self.is_over() {
             return None;
         }
-        let payload = self.pool.payloads.get((number % self.pool.payloads.len() as u64) as usize)?;
+        let number = self.settings.first_number + place;
+        let (payload, body) = self.pool.request(number)?;
         if let Some(rate) = self.settings.rate {
-            let due = self.started + Duration::from_secs_f64(number as f64 * payload.item_count as f64 / rate);
+            let due = self.started + Duration::from_secs_f64(place as f64 * payload.item_count as f64 / rate);
             if due >= self.started + self.settings.duration {
                 return None;
             }
             sleep_until(due).await;
         }
         if let Some(window) = &self.settings.window {
-            while self.window_items.load(Relaxed)
-                >= window.items_max + (window.arrived_items.load(Relaxed) - self.arrived_before)
-            {
+            while self.window_used.load(Relaxed) >= window.max + (window.arrived.load(Relaxed) - self.arrived_before) {
                 if self.is_over() {
                     return None;
                 }
                 sleep(TICK).await;
             }
-            self.window_items.fetch_add(payload.item_count, Relaxed);
+            self.window_used.fetch_add(window.size(payload), Relaxed);
         }
-        Some(payload)
+        Some(Taken { number, payload, body })
     }
 
     /// Sends one request to its end, repetitions included.
-    async fn handle(&self, channel: &mut Channel, payload: &Payload, report: &mut LoadReport) {
+    async fn handle(&self, channel: &mut Channel, taken: Taken<'_>, report: &mut LoadReport) {
+        let Taken { number, payload, body } = taken;
         loop {
             let sent = Instant::now();
-            let answer = timeout(self.settings.answer_timeout, channel.send(payload.body.clone())).await;
+            let answer = timeout(self.settings.answer_timeout, channel.send(body.clone())).await;
             let outcome = answer.unwrap_or_else(|_| {
                 channel.abandon();
                 Outcome::Failed("no answer in time".to_owned())
             });
-            report.record(payload, &outcome, sent.elapsed());
+            report.record((number, payload), &outcome, sent.elapsed());
             match outcome {
-                Outcome::Acked { rejected_item_count } => self.leave_window(rejected_item_count),
+                Outcome::Acked { rejected_item_count } => self.leave_window(Unit::Items, rejected_item_count),
                 Outcome::Refused { is_retryable: true, .. } if self.settings.is_retrying && !self.is_over() => {
                     sleep(PAUSE).await;
                     continue;
                 }
-                Outcome::Refused { .. } => self.leave_window(payload.item_count),
+                Outcome::Refused { .. } => self.leave_window_whole(payload),
                 Outcome::Failed(_) => {
-                    self.leave_window(payload.item_count);
+                    self.leave_window_whole(payload);
                     sleep(PAUSE).await;
                 }
             }
@@ -204,10 +240,16 @@ impl Shared {
         }
     }
 
-    /// Items that will not arrive do not hold the window.
-    fn leave_window(&self, items: u64) {
-        if self.settings.window.is_some() {
-            self.window_items.fetch_sub(items, Relaxed);
+    /// What will not arrive does not hold the window.
+    fn leave_window(&self, unit: Unit, count: u64) {
+        if self.settings.window.as_ref().is_some_and(|window| window.unit == unit) {
+            self.window_used.fetch_sub(count, Relaxed);
+        }
+    }
+
+    fn leave_window_whole(&self, payload: &Payload) {
+        if let Some(window) = &self.settings.window {
+            self.leave_window(window.unit, window.size(payload));
         }
     }
 }
@@ -215,11 +257,11 @@ impl Shared {
 /// Sends requests from `pool` as `settings` say and waits for the last answer.
 pub async fn run(settings: LoadSettings, pool: Arc<Pool>) -> LoadReport {
     let shared = Arc::new(Shared {
-        arrived_before: settings.window.as_ref().map_or(0, |window| window.arrived_items.load(Relaxed)),
+        arrived_before: settings.window.as_ref().map_or(0, |window| window.arrived.load(Relaxed)),
         pool,
         started: Instant::now(),
         next_request: AtomicU64::new(0),
-        window_items: AtomicU64::new(0),
+        window_used: AtomicU64::new(0),
         settings,
     });
     let mut workers = JoinSet::new();
@@ -233,8 +275,8 @@ pub async fn run(settings: LoadSettings, pool: Arc<Pool>) -> LoadReport {
             let shared = Arc::clone(&shared);
             workers.spawn(async move {
                 let mut report = LoadReport::default();
-                while let Some(payload) = shared.take().await {
-                    shared.handle(&mut channel, payload, &mut report).await;
+                while let Some(taken) = shared.take().await {
+                    shared.handle(&mut channel, taken, &mut report).await;
                 }
                 report
             });

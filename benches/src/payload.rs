@@ -8,6 +8,7 @@ mod logs;
 mod metrics;
 mod random;
 mod traces;
+mod whole;
 
 use std::io::{self, Write};
 
@@ -17,6 +18,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, Key
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use self::random::Random;
+pub use self::whole::{Class, Renewal, SPANS_PER_TRACE, TRACE_PARTS};
 use crate::wire::{Compression, Signal, Transport, grpc_frame};
 
 /// Items per request when nothing else is asked for: what an SDK's batch processor sends.
@@ -49,6 +51,8 @@ pub struct Pool {
     pub payloads: Vec<Payload>,
     /// Protobuf bytes of all requests before compression.
     pub encoded_bytes: u64,
+    /// Which trace IDs are new with each sending; none where requests are sent as they are.
+    pub renewal: Option<Renewal>,
 }
 
 impl Pool {
@@ -64,7 +68,7 @@ impl Pool {
         requests: usize,
         items_per_request: usize,
     ) -> io::Result<Self> {
-        let mut pool = Self { signal, transport, compression, payloads: Vec::new(), encoded_bytes: 0 };
+        let mut pool = Self { signal, transport, compression, payloads: Vec::new(), encoded_bytes: 0, renewal: None };
         for seed in 1..=requests.max(1) {
             let message = encode(signal, seed as u64, items_per_request);
             pool.encoded_bytes += message.len() as u64;
@@ -79,6 +83,42 @@ impl Pool {
             pool.payloads.push(Payload { body, item_count: items_per_request as u64 });
         }
         Ok(pool)
+    }
+
+    /// Requests of whole traces over gRPC, uncompressed: see [`Renewal`].
+    #[must_use]
+    pub fn of_whole_traces() -> Self {
+        Self::renewed(whole::requests(), Renewal::traces)
+    }
+
+    /// Requests whose spans, `items_per_request` in each, all belong to one trace.
+    #[must_use]
+    pub fn of_one_trace(items_per_request: usize) -> Self {
+        Self::renewed(whole::giant(items_per_request), Renewal::one_trace)
+    }
+
+    fn renewed(messages: Vec<Vec<u8>>, renewal: impl FnOnce(&[Payload]) -> Renewal) -> Self {
+        let encoded_bytes = messages.iter().map(|message| message.len() as u64).sum();
+        let payload = |message: &Vec<u8>| Payload {
+            body: grpc_frame(message, false),
+            item_count: crate::count::items(Signal::Traces, message).unwrap_or_default(),
+        };
+        let payloads: Vec<Payload> = messages.iter().map(payload).collect();
+        let renewal = Some(renewal(&payloads));
+        let (signal, transport, compression) = (Signal::Traces, Transport::Grpc, Compression::None);
+        Self { signal, transport, compression, payloads, encoded_bytes, renewal }
+    }
+
+    /// The request that is the `number`th to be sent: its payload, and the body with the trace IDs of this sending.
+    #[must_use]
+    pub fn request(&self, number: u64) -> Option<(&Payload, Bytes)> {
+        let (round, place) = (number / self.payloads.len() as u64, (number % self.payloads.len() as u64) as usize);
+        let payload = self.payloads.get(place)?;
+        let body = match &self.renewal {
+            None => payload.body.clone(),
+            Some(renewal) => renewal.renew(&payload.body, place, round),
+        };
+        Some((payload, body))
     }
 
     /// Protobuf bytes of one request before compression, on average.

@@ -3,6 +3,8 @@
 //! The sink and the load generator run in this process; only the subject's own CPU time and memory are measured. Every scenario
 //! that delivers ends with a comparison of counts: items acknowledged to the load generator against items counted by the sink.
 
+mod sampling;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,9 +15,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::client::Endpoint;
 use crate::latency::Latencies;
-use crate::load::{self, LoadReport, LoadSettings, Window};
+use crate::load::{self, LoadReport, LoadSettings, Unit, Window};
 use crate::payload::{ITEMS_PER_REQUEST, POOL_REQUESTS, Pool};
 use crate::process::ticks_per_second;
+use crate::sampled::Sampled;
 use crate::sink::{Sink, SinkSettings};
 use crate::subject::{Limiter, Subject, Wiring};
 use crate::wire::{Compression, Signal, Transport};
@@ -45,6 +48,10 @@ enum Kind {
     Forward(Signal, Compression),
     /// The same, uncompressed, with processors in between.
     Work(Signal, Work),
+    /// As much as the subject takes, of which it passes a part on.
+    Head(Signal),
+    /// Whole traces, kept or dropped as such.
+    Tail(sampling::Tail),
     /// Nothing, for five seconds.
     Idle,
     /// Five times what fits while the destination does not answer.
@@ -62,7 +69,7 @@ pub struct Scenario {
 }
 
 /// All scenarios in the order in which they are run.
-pub const SCENARIOS: [Scenario; 15] = [
+pub const SCENARIOS: [Scenario; 20] = [
     Scenario { name: "forward-spans", kind: Kind::Forward(Signal::Traces, Compression::None) },
     Scenario { name: "forward-logs", kind: Kind::Forward(Signal::Logs, Compression::None) },
     Scenario { name: "forward-metrics", kind: Kind::Forward(Signal::Metrics, Compression::None) },
@@ -74,6 +81,11 @@ pub const SCENARIOS: [Scenario; 15] = [
     Scenario { name: "transform-logs", kind: Kind::Work(Signal::Logs, Work::Transform) },
     Scenario { name: "redaction-spans", kind: Kind::Work(Signal::Traces, Work::Redaction) },
     Scenario { name: "redaction-logs", kind: Kind::Work(Signal::Logs, Work::Redaction) },
+    Scenario { name: "sampler-spans", kind: Kind::Head(Signal::Traces) },
+    Scenario { name: "sampler-logs", kind: Kind::Head(Signal::Logs) },
+    Scenario { name: "tail-sampling", kind: Kind::Tail(sampling::Tail::Steady) },
+    Scenario { name: "tail-budget", kind: Kind::Tail(sampling::Tail::Budget) },
+    Scenario { name: "tail-giant", kind: Kind::Tail(sampling::Tail::Giant) },
     Scenario { name: "idle", kind: Kind::Idle },
     Scenario { name: "stalled-grpc", kind: Kind::Stalled(Transport::Grpc) },
     Scenario { name: "stalled-http", kind: Kind::Stalled(Transport::Http) },
@@ -115,13 +127,17 @@ pub struct Balance {
     pub arrived_items: u64,
     /// Refused requests by code, and requests without an answer by what happened.
     pub turned_away: Vec<(String, u64)>,
+    /// What a sampler kept, where there is one.
+    pub sampled: Option<Sampled>,
+    /// What else is to be said.
+    pub note: Option<String>,
 }
 
 impl Balance {
-    /// Whether the sink got exactly what was accepted.
+    /// Whether the sink got exactly what was accepted, or what a sampler should have kept of it.
     #[must_use]
     pub fn is_even(&self) -> bool {
-        self.accepted_items == self.arrived_items
+        self.sampled.as_ref().map_or(self.accepted_items == self.arrived_items, Sampled::is_even)
     }
 
     fn add(&mut self, report: &LoadReport) {
@@ -151,11 +167,14 @@ impl Scenario {
     ///
     /// When building fails.
     pub fn pool(&self) -> anyhow::Result<Arc<Pool>> {
+        if let Kind::Head(Signal::Traces) | Kind::Tail(_) = self.kind {
+            return Ok(Arc::new(Pool::of_whole_traces()));
+        }
         let (signal, transport, compression, requests) = match self.kind {
             Kind::Forward(signal, compression) => (signal, Transport::Grpc, compression, POOL_REQUESTS),
-            Kind::Work(signal, _) => (signal, Transport::Grpc, Compression::None, POOL_REQUESTS),
+            Kind::Work(signal, _) | Kind::Head(signal) => (signal, Transport::Grpc, Compression::None, POOL_REQUESTS),
             Kind::Stalled(transport) => (Signal::Traces, transport, Compression::None, POOL_REQUESTS),
-            Kind::Idle | Kind::Start => (Signal::Traces, Transport::Grpc, Compression::None, 1),
+            Kind::Idle | Kind::Start | Kind::Tail(_) => (Signal::Traces, Transport::Grpc, Compression::None, 1),
         };
         let pool = Pool::build(signal, transport, compression, requests, ITEMS_PER_REQUEST);
         Ok(Arc::new(pool.context("build requests")?))
@@ -175,15 +194,19 @@ impl Scenario {
         let folder = tempfile::tempdir().context("create folder for the run")?;
         let is_stalled = matches!(self.kind, Kind::Stalled(_));
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let settings = SinkSettings { is_stalled, ..SinkSettings::default() };
+        let is_counting_traces = pool.renewal.is_some();
+        let settings = SinkSettings { is_stalled, is_counting_traces, ..SinkSettings::default() };
         let sink = Sink::start(settings, anywhere, anywhere).await.context("start sink")?;
         let limiter = is_stalled
             .then_some(Limiter { limit_mib: STALL_LIMIT_MIB, check_interval: measure.limiter_check_interval });
         let work = match self.kind {
             Kind::Work(_, work) => Some((work, is_weir)),
+            Kind::Head(_) => Some((Work::HeadSampling, is_weir)),
+            Kind::Tail(tail) => Some((tail.work(), is_weir)),
             _ => None,
         };
-        let wiring = Wiring { signal: pool.signal, destination: sink.grpc_address, limiter, work };
+        let shows_metrics = matches!(self.kind, Kind::Tail(sampling::Tail::Budget | sampling::Tail::Giant));
+        let wiring = Wiring { signal: pool.signal, destination: sink.grpc_address, limiter, work, shows_metrics };
         let subject = Subject::start(binary, &wiring, folder.path())?;
         let endpoint = Endpoint::new(
             &subject.address(pool.transport).to_string(),
@@ -195,6 +218,8 @@ impl Scenario {
         let mut run = Run { sink, subject, endpoint: Arc::new(endpoint), pool: Arc::clone(pool), measure };
         match self.kind {
             Kind::Forward(..) | Kind::Work(..) => run.forward().await,
+            Kind::Head(_) => run.head().await,
+            Kind::Tail(tail) => run.tail(tail).await,
             Kind::Idle => run.idle().await,
             Kind::Stalled(_) => run.stalled().await,
             Kind::Start => run.start().await,
@@ -298,14 +323,16 @@ impl Run<'_> {
             is_retrying: false,
             answer_timeout: ANSWER_TIMEOUT,
             window: None,
+            first_number: 0,
+            stop: Arc::default(),
         }
     }
 
     fn forward_load(&self, duration: Duration) -> LoadSettings {
-        let items_max = self.measure.window_request_count * ITEMS_PER_REQUEST as u64;
-        let arrived_items = Arc::clone(&self.sink.counters.items);
+        let max = self.measure.window_request_count * ITEMS_PER_REQUEST as u64;
+        let arrived = Arc::clone(&self.sink.counters.items);
         LoadSettings {
-            window: (items_max > 0).then_some(Window { arrived_items, items_max }),
+            window: (max > 0).then_some(Window { unit: Unit::Items, arrived, max }),
             ..self.load_settings(duration)
         }
     }

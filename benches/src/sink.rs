@@ -7,12 +7,13 @@
 mod body;
 mod handle;
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -39,6 +40,8 @@ const STREAM_COUNT_MAX: u32 = 10_000;
 pub struct SinkSettings {
     /// Count items, for which compressed bodies are decompressed.
     pub is_counting: bool,
+    /// Also count spans by trace; needs `is_counting`.
+    pub is_counting_traces: bool,
     /// Start stalled: read requests and do not answer them.
     pub is_stalled: bool,
     /// The share of requests to refuse, 0 to 1, evenly spread.
@@ -57,6 +60,7 @@ impl Default for SinkSettings {
     fn default() -> Self {
         Self {
             is_counting: true,
+            is_counting_traces: false,
             is_stalled: false,
             fail_ratio: 0.0,
             fail_code: GrpcCode::UNAVAILABLE,
@@ -70,8 +74,8 @@ impl Default for SinkSettings {
 /// What the sink has seen.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Requests that were accepted.
-    pub accepted_requests: AtomicU64,
+    /// Requests that were accepted; shared so that a load can watch it.
+    pub accepted_requests: Arc<AtomicU64>,
     /// Requests that were refused, on purpose or for their form.
     pub refused_requests: AtomicU64,
     /// Body bytes of accepted requests as they travelled.
@@ -80,9 +84,17 @@ pub struct Counters {
     pub items: Arc<AtomicU64>,
     /// Accepted connections.
     pub connections: AtomicU64,
+    /// Spans of accepted requests by trace ID, where they are counted.
+    traces: Mutex<HashMap<[u8; 16], u32>>,
 }
 
 impl Counters {
+    /// Counts one span for each of those traces.
+    fn count_traces(&self, ids: &[[u8; 16]]) {
+        let mut traces = self.traces.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.iter().for_each(|id| *traces.entry(*id).or_default() += 1);
+    }
+
     /// The counts, for `/stats` and the end of the program.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
@@ -165,6 +177,12 @@ impl Sink {
     #[must_use]
     pub fn items(&self) -> u64 {
         self.counters.items.load(Relaxed)
+    }
+
+    /// Spans by trace ID so far; empty unless they are counted.
+    #[must_use]
+    pub fn traces(&self) -> HashMap<[u8; 16], u32> {
+        self.counters.traces.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Lets a stalled sink answer, what it holds included.

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::process::{self, Memory};
 use crate::wire::{Signal, Transport};
@@ -38,17 +39,19 @@ pub struct Wiring {
     pub limiter: Option<Limiter>,
     /// Processors in front of the exporter, and whether they are for weir.
     pub work: Option<(Work, bool)>,
+    /// Whether its own metrics are served.
+    pub shows_metrics: bool,
 }
 
-/// The YAML for `wiring`, listening on the two addresses.
+/// The YAML for `wiring`, listening for OTLP/gRPC, OTLP/HTTP and, where asked for, requests for own metrics.
 #[must_use]
-pub fn configuration(wiring: &Wiring, grpc: SocketAddr, http: SocketAddr) -> String {
-    let Wiring { signal, destination, limiter, work } = wiring;
+pub fn configuration(wiring: &Wiring, [grpc, http, metrics]: [SocketAddr; 3]) -> String {
+    let Wiring { signal, destination, limiter, work, shows_metrics } = wiring;
     let (processors, chain) = match (limiter, work) {
         (None, None) => (String::new(), String::new()),
         (None, Some((work, is_weir))) => {
             let (section, chain) = work::processors(*work, *signal, *is_weir);
-            (section.to_owned(), format!("\n      processors: [{chain}]"))
+            (section.into_owned(), format!("\n      processors: [{chain}]"))
         }
         (Some(Limiter { limit_mib, check_interval }), _) => (
             format!(
@@ -63,6 +66,15 @@ pub fn configuration(wiring: &Wiring, grpc: SocketAddr, http: SocketAddr) -> Str
         None => "",
         Some(_) => "\n    retry_on_failure: {initial_interval: 200ms, max_interval: 1s}",
     };
+    let own_metrics = if *shows_metrics {
+        format!(
+            "{{level: normal, readers: [{{pull: {{exporter: {{prometheus: {{host: {}, port: {}}}}}}}}}]}}",
+            metrics.ip(),
+            metrics.port()
+        )
+    } else {
+        "{level: none}".to_owned()
+    };
     format!(
         "receivers:
   otlp:
@@ -76,7 +88,7 @@ pub fn configuration(wiring: &Wiring, grpc: SocketAddr, http: SocketAddr) -> Str
     tls: {{insecure: true}}{retry}
 service:
   telemetry:
-    metrics: {{level: none}}
+    metrics: {own_metrics}
   pipelines:
     {signal}:
       receivers: [otlp]{chain}
@@ -92,6 +104,7 @@ pub struct Subject {
     child: Child,
     grpc: SocketAddr,
     http: SocketAddr,
+    metrics: SocketAddr,
     log: PathBuf,
     /// When the process was asked for.
     pub started: Instant,
@@ -104,16 +117,16 @@ impl Subject {
     ///
     /// Files that cannot be written, a program that cannot be started.
     pub fn start(binary: &Path, wiring: &Wiring, folder: &Path) -> anyhow::Result<Self> {
-        let [grpc, http] = free_addresses()?;
+        let addresses @ [grpc, http, metrics] = free_addresses()?;
         let config = folder.join("config.yaml");
-        fs::write(&config, configuration(wiring, grpc, http)).context("write configuration")?;
+        fs::write(&config, configuration(wiring, addresses)).context("write configuration")?;
         let log = folder.join("subject.log");
         let output = File::create(&log).context("create log")?;
         let mut command = Command::new(binary);
         command.arg("--config").arg(&config).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let started = Instant::now();
         let child = command.spawn().with_context(|| format!("start `{}`", binary.display()))?;
-        Ok(Self { child, grpc, http, log, started })
+        Ok(Self { child, grpc, http, metrics, log, started })
     }
 
     /// Where it listens.
@@ -143,6 +156,18 @@ impl Subject {
     pub fn memory(&mut self) -> anyhow::Result<Memory> {
         self.check_alive()?;
         process::memory(self.child.id()).context("read memory of subject")
+    }
+
+    /// The sum of the series of one of its own metrics; `None` where it serves none of that name.
+    pub async fn own_metric(&self, name: &str) -> Option<f64> {
+        let mut stream = tokio::net::TcpStream::connect(self.metrics).await.ok()?;
+        // HTTP/1.0, so that the answer comes in one piece.
+        stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n").await.ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.ok()?;
+        let series = answer.lines().filter_map(|line| line.strip_prefix(name));
+        let values = series.filter(|rest| rest.starts_with(['{', ' '])).filter_map(|rest| rest.rsplit_once(' '));
+        values.filter_map(|(_, value)| value.parse::<f64>().ok()).reduce(|sum, value| sum + value)
     }
 
     /// Fails when the process has ended.
@@ -186,10 +211,11 @@ impl Drop for Subject {
     }
 }
 
-/// Two loopback addresses that were free a moment ago.
-fn free_addresses() -> io::Result<[SocketAddr; 2]> {
-    let [first, second] = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-    Ok([first.local_addr()?, second.local_addr()?])
+/// Three loopback addresses that were free a moment ago.
+fn free_addresses() -> io::Result<[SocketAddr; 3]> {
+    let bind = || TcpListener::bind("127.0.0.1:0");
+    let [first, second, third] = [bind()?, bind()?, bind()?];
+    Ok([first.local_addr()?, second.local_addr()?, third.local_addr()?])
 }
 
 #[cfg(test)]
@@ -197,12 +223,22 @@ mod tests {
     use super::*;
 
     fn wiring(limiter: Option<Limiter>) -> Wiring {
-        Wiring { signal: Signal::Logs, destination: "127.0.0.1:9".parse().unwrap(), limiter, work: None }
+        Wiring {
+            signal: Signal::Logs,
+            destination: "127.0.0.1:9".parse().unwrap(),
+            limiter,
+            work: None,
+            shows_metrics: false,
+        }
+    }
+
+    fn addresses() -> [SocketAddr; 3] {
+        [1, 2, 3].map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
     }
 
     #[test]
     fn configuration_names_addresses_and_signal() {
-        let text = configuration(&wiring(None), "127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap());
+        let text = configuration(&wiring(None), addresses());
         for part in
             ["grpc: {endpoint: \"127.0.0.1:1\"}", "http: {endpoint: \"127.0.0.1:2\"}", "endpoint: \"127.0.0.1:9\""]
         {
@@ -215,8 +251,7 @@ mod tests {
     #[test]
     fn limiter_is_defined_and_used() {
         let limiter = Limiter { limit_mib: 80, check_interval: Duration::from_millis(100) };
-        let text =
-            configuration(&wiring(Some(limiter)), "127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap());
+        let text = configuration(&wiring(Some(limiter)), addresses());
         assert!(text.contains("  memory_limiter:\n    check_interval: 100ms\n    limit_mib: 80\n"), "{text}");
         assert!(text.contains("processors: [memory_limiter]"), "{text}");
     }
@@ -224,9 +259,23 @@ mod tests {
     #[test]
     fn work_is_defined_and_used() {
         let work = Wiring { work: Some((Work::Transform, true)), ..wiring(None) };
-        let text = configuration(&work, "127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap());
+        let text = configuration(&work, addresses());
         assert!(text.contains("  filter:\n") && text.contains("    log_statements:\n"), "{text}");
         assert!(text.contains("      processors: [filter, transform]\n"), "{text}");
+    }
+
+    #[test]
+    fn budget_is_for_weir_alone() {
+        let work = Work::TailSampling { wait_seconds: 5, traces: 1000, budget_mib: Some(256) };
+        for is_weir in [true, false] {
+            let wiring =
+                Wiring { signal: Signal::Traces, work: Some((work, is_weir)), shows_metrics: true, ..wiring(None) };
+            let text = configuration(&wiring, addresses());
+            assert!(text.contains("decision_wait: 5s\n    num_traces: 1000\n"), "{text}");
+            assert_eq!(text.contains("    memory_budget: 256MiB\n    policies:\n"), is_weir, "{text}");
+            assert!(text.contains("prometheus: {host: 127.0.0.1, port: 3}"), "{text}");
+            assert!(text.contains("      processors: [tail_sampling]\n"), "{text}");
+        }
     }
 
     #[test]

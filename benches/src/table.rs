@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
+use crate::sampled::Sampled;
 use crate::scenario::{Balance, Outcome};
 
 /// All runs of one scenario on one subject.
@@ -54,8 +55,23 @@ impl Runs {
         if runs == 0 {
             return None;
         }
+        let sampled: Vec<&Sampled> = self.balances().filter_map(|balance| balance.sampled.as_ref()).collect();
         let verdict = if self.is_even() { "even" } else { "NOT EVEN" };
         let mut line = format!("{verdict}: accepted {accepted}, arrived {arrived} items");
+        if let Some(first) = sampled.first() {
+            let sum = |count: fn(&Sampled) -> u64| sampled.iter().map(|sampled| count(sampled)).sum::<u64>();
+            let share = sampled.iter().map(|sampled| sampled.share).sum::<f64>() / sampled.len() as f64 * 100.0;
+            let expected = (first.expected.start() * 100.0, first.expected.end() * 100.0);
+            write!(line, "; by chance {share:.2} % (expected {:.1} to {:.1})", expected.0, expected.1).ok()?;
+            if sum(|sampled| sampled.certain.sent) > 0 {
+                let (sent, arrived) = (sum(|sampled| sampled.certain.sent), sum(|sampled| sampled.certain.arrived));
+                write!(line, ", {arrived} of {sent} traces that must be kept").ok()?;
+            }
+            write!(line, ", {} traces in part", sum(|sampled| sampled.split_traces)).ok()?;
+        }
+        for note in self.balances().filter_map(|balance| balance.note.as_deref()) {
+            write!(line, "; {note}").ok()?;
+        }
         for (reason, count) in turned_away {
             write!(line, "; turned away {count} requests: {reason}").ok()?;
         }
@@ -97,7 +113,9 @@ pub fn text(all: &[Runs]) -> String {
             let (weir, collector) = (weir_medians.get(index), collector_medians.get(index));
             let name = weir.or(collector).map_or("", |(name, _)| name);
             let ratio = match (weir, collector) {
-                (Some((_, weir)), Some((_, collector))) if *collector > 0.0 => format!("{:.3}", weir / collector),
+                (Some((_, weir)), Some((_, collector))) if *collector > 0.0 && weir.is_finite() => {
+                    format!("{:.3}", weir / collector)
+                }
                 _ => "-".to_owned(),
             };
             lines.push(format!(
@@ -119,8 +137,11 @@ pub fn text(all: &[Runs]) -> String {
     lines.join("\n")
 }
 
-/// Three digits behind the point below 10, one below 1000, none but separators above.
+/// `-` for what a subject does not have; three digits behind the point below 10, one below 1000, none but separators above.
 fn number(value: f64) -> String {
+    if !value.is_finite() {
+        return "-".to_owned();
+    }
     if value < 10.0 {
         return format!("{value:.3}");
     }
@@ -153,7 +174,7 @@ pub fn json(all: &[Runs], settings: &Value) -> Value {
             let mut ratio = serde_json::Map::new();
             if let (Some(weir), Some(collector)) = (weir, collector) {
                 for ((name, mine), (_, theirs)) in weir.medians().into_iter().zip(collector.medians()) {
-                    if theirs > 0.0 {
+                    if theirs > 0.0 && mine.is_finite() {
                         ratio.insert(name.to_owned(), json!(mine / theirs));
                     }
                 }
@@ -175,6 +196,14 @@ fn outcome_json(outcome: &Outcome) -> Value {
             "arrived_items": balance.arrived_items,
             "even": balance.is_even(),
             "turned_away_requests": turned_away,
+            "note": balance.note,
+            "sampled": balance.sampled.as_ref().map(|sampled| json!({
+                "share_by_chance": sampled.share,
+                "share_expected": [sampled.expected.start(), sampled.expected.end()],
+                "certain_traces": [sampled.certain.sent, sampled.certain.arrived],
+                "error_traces": [sampled.errors.sent, sampled.errors.arrived],
+                "split_traces": sampled.split_traces,
+            })),
         })
     });
     json!({ "figures": figures, "balance": balance })
@@ -183,10 +212,16 @@ fn outcome_json(outcome: &Outcome) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sampled::Pair;
     use crate::scenario::Figure;
 
     fn runs(subject: &'static str, values: &[f64], arrived_items: u64) -> Runs {
-        let balance = Balance { accepted_items: 10, arrived_items, turned_away: vec![("UNAVAILABLE".into(), 2)] };
+        let balance = Balance {
+            accepted_items: 10,
+            arrived_items,
+            turned_away: vec![("UNAVAILABLE".into(), 2)],
+            ..Balance::default()
+        };
         let outcome =
             |value| Outcome { figures: vec![Figure { name: "speed", value }], balance: Some(balance.clone()) };
         Runs { scenario: "s", subject, outcomes: values.iter().copied().map(outcome).collect() }
@@ -222,10 +257,25 @@ mod tests {
     }
 
     #[test]
+    fn books_of_a_sampler_tell_what_was_kept() {
+        let kept =
+            |share| Sampled { certain: Pair { sent: 20, arrived: 20 }, ..Sampled::items(1000, share, 0.09..=0.11) };
+        let mut all = runs("weir", &[1.0], 120);
+        let balance = all.outcomes[0].balance.as_mut().unwrap();
+        (balance.sampled, balance.note) = (Some(kept(100)), Some("ended early".into()));
+        let line = all.balance_line().unwrap();
+        let expected = "even: accepted 10, arrived 120 items; by chance 10.00 % (expected 9.0 to 11.0), 20 of 20 traces that \
+                        must be kept, 0 traces in part; ended early; turned away 2 requests: UNAVAILABLE";
+        assert_eq!(line, expected);
+        all.outcomes[0].balance.as_mut().unwrap().sampled = Some(kept(120));
+        assert!(all.balance_line().unwrap().starts_with("NOT EVEN"));
+    }
+
+    #[test]
     fn numbers_are_grouped() {
         assert_eq!(
-            [number(1.5), number(20.25), number(999.95), number(1_234_567.0)],
-            ["1.500", "20.2", "1000.0", "1 234 567"]
+            [number(1.5), number(20.25), number(999.95), number(1_234_567.0), number(f64::NAN)],
+            ["1.500", "20.2", "1000.0", "1 234 567", "-"]
         );
     }
 }

@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use weir_bench::client::Endpoint;
-use weir_bench::load::{self, LoadReport, LoadSettings, Window};
+use weir_bench::load::{self, LoadReport, LoadSettings, Unit, Window};
 use weir_bench::payload::Pool;
+use weir_bench::sampled::Sampled;
 use weir_bench::sink::{Sink, SinkSettings};
 use weir_bench::wire::{Compression, GrpcCode, Signal, Transport};
 
@@ -41,6 +42,8 @@ fn settings(sink: &Sink, pool: &Pool, requests: u64) -> LoadSettings {
         is_retrying: false,
         answer_timeout: Duration::from_secs(60),
         window: None,
+        first_number: 0,
+        stop: Arc::default(),
     }
 }
 
@@ -132,14 +135,16 @@ async fn window_holds_the_load_back_while_nothing_arrives() {
     let sink = sink(SinkSettings::default()).await;
     let pool = pool(Signal::Logs, Transport::Grpc, Compression::None);
     // A count that never moves stands for a subject that acknowledges and forwards nothing.
-    let window = Window { arrived_items: Arc::default(), items_max: 5 * ITEMS as u64 };
     let mut settings = settings(&sink, &pool, 1000);
     settings.duration = Duration::from_secs(1);
     // One worker, so that none passes the window beside another.
     (settings.connection_count, settings.in_flight_count) = (1, 1);
-    settings.window = Some(window);
-    assert_eq!(load::run(settings.clone(), Arc::clone(&pool)).await.acked_requests, 5);
-    settings.window = Some(Window { arrived_items: Arc::clone(&sink.counters.items), items_max: 5 * ITEMS as u64 });
+    for (unit, max) in [(Unit::Items, 5 * ITEMS as u64), (Unit::Requests, 5)] {
+        settings.window = Some(Window { unit, arrived: Arc::default(), max });
+        assert_eq!(load::run(settings.clone(), Arc::clone(&pool)).await.acked_requests, 5, "{unit:?}");
+    }
+    let arrived = Arc::clone(&sink.counters.items);
+    settings.window = Some(Window { unit: Unit::Items, arrived, max: 5 * ITEMS as u64 });
     settings.duration = Duration::from_secs(60);
     settings.request_count_max = 50;
     assert_eq!(load::run(settings, pool).await.acked_requests, 50);
@@ -175,4 +180,37 @@ async fn first_accept_waits_for_a_listener_and_gives_up_at_its_limit() {
     let (accepted, _sink) =
         tokio::join!(load::until_first_accept(endpoint, payload, Duration::from_secs(60)), listening);
     assert!(accepted.unwrap() >= started + Duration::from_millis(50));
+}
+
+#[tokio::test]
+async fn whole_traces_arrive_under_new_ids_in_each_round() {
+    let sink = sink(SinkSettings { is_counting_traces: true, ..SinkSettings::default() }).await;
+    let pool = Arc::new(Pool::of_whole_traces());
+    let renewal = pool.renewal.as_ref().unwrap();
+    let requests = 2 * renewal.round_requests();
+    let first = LoadSettings { request_count_max: 100, ..settings(&sink, &pool, 0) };
+    let second = LoadSettings { first_number: 100, request_count_max: requests - 100, ..first.clone() };
+    let mut acked = load::run(first, Arc::clone(&pool)).await.acked_numbers;
+    acked.extend(load::run(second, Arc::clone(&pool)).await.acked_numbers);
+    acked.sort_unstable();
+    assert_eq!(acked, (0..requests).collect::<Vec<_>>());
+    let traces = sink.traces();
+    assert_eq!(traces.len() as u64, 2 * renewal.round_traces());
+    let sampled = Sampled::traces(renewal, &acked, &traces, |_| true, 0.0..=0.0);
+    assert!(sampled.is_even() && sampled.certain.sent == 2 * renewal.round_traces(), "{sampled:?}");
+}
+
+#[tokio::test]
+async fn a_load_that_is_stopped_ends() {
+    let sink = sink(SinkSettings::default()).await;
+    let pool = pool(Signal::Logs, Transport::Grpc, Compression::None);
+    let settings = LoadSettings { rate: Some(1000.0), ..settings(&sink, &pool, u64::MAX) };
+    let stop = Arc::clone(&settings.stop);
+    let load = tokio::spawn(load::run(settings, pool));
+    while sink.items() == 0 {
+        tokio::task::yield_now().await;
+    }
+    stop.store(true, Relaxed);
+    let report = load.await.unwrap();
+    assert!(report.acked_requests > 0 && report.elapsed < Duration::from_secs(60), "{report:?}");
 }

@@ -42,6 +42,9 @@ struct Arguments {
     /// Distinct requests to build
     #[arg(long, default_value_t = POOL_REQUESTS as u16, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pool: u16,
+    /// Send spans of whole traces over gRPC, each of 12 spans in three requests, with other trace IDs each time
+    #[arg(long, conflicts_with_all = ["protocol", "signal", "compression", "items", "pool"])]
+    whole_traces: bool,
     /// Stop after this many requests
     #[arg(long, default_value_t = 1_000_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     requests: u64,
@@ -116,9 +119,12 @@ async fn run(arguments: &Arguments, launched: Instant) -> anyhow::Result<()> {
             .with_context(|| format!("use `{authority}` as endpoint"))?;
     let endpoint = Arc::new(endpoint);
     let requests = if arguments.until_first_accept { 1 } else { usize::from(arguments.pool) };
-    let pool =
+    let pool = if arguments.whole_traces {
+        Pool::of_whole_traces()
+    } else {
         Pool::build(arguments.signal, arguments.protocol, arguments.compression, requests, arguments.items as usize)
-            .context("build requests")?;
+            .context("build requests")?
+    };
     if arguments.until_first_accept {
         let taken = first_accept(arguments, endpoint, &pool, launched).await?.as_secs_f64() * 1000.0;
         if arguments.json {
@@ -138,6 +144,8 @@ async fn run(arguments: &Arguments, launched: Instant) -> anyhow::Result<()> {
         is_retrying: arguments.retry,
         answer_timeout: arguments.timeout,
         window: None,
+        first_number: 0,
+        stop: Arc::default(),
     };
     let report = load::run(settings, Arc::new(pool)).await;
     if arguments.json {

@@ -72,6 +72,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = SinkSettings {
         is_counting: !arguments.no_count,
+        is_counting_traces: false,
         is_stalled: arguments.stall,
         fail_ratio: arguments.fail_ratio,
         fail_code: arguments.fail_code,

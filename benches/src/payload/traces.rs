@@ -29,7 +29,7 @@ pub(super) fn encode(random: &mut Random, items: usize) -> Vec<u8> {
         .encode_to_vec()
 }
 
-fn span(random: &mut Random, trace_id: &[u8], parent_span_id: &[u8]) -> Span {
+pub(super) fn span(random: &mut Random, trace_id: &[u8], parent_span_id: &[u8]) -> Span {
     let method = random.pick(&METHODS);
     let route = random.pick(&ROUTES);
     let start = EPOCH_NANOS + random.below(3_600_000_000_000);

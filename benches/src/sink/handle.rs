@@ -61,9 +61,14 @@ pub(super) async fn handle(
     let Some(body) = read(&head.headers, body, bytes_max).await? else {
         return refuse(Refusal::TOO_LARGE);
     };
-    let items = if shared.settings.is_counting { items(signal, transport, &head.headers, &body) } else { Ok(0) };
-    let items = match items {
-        Ok(items) => items,
+    let found = if shared.settings.is_counting {
+        let is_counting_traces = shared.settings.is_counting_traces && signal == Signal::Traces;
+        look(signal, transport, &head.headers, &body, is_counting_traces)
+    } else {
+        Ok(Found::default())
+    };
+    let found = match found {
+        Ok(found) => found,
         Err(reason) => return refuse(Refusal::malformed(reason)),
     };
     if !shared.settings.delay.is_zero() {
@@ -78,7 +83,10 @@ pub(super) async fn handle(
     }
     shared.counters.accepted_requests.fetch_add(1, Relaxed);
     shared.counters.body_bytes.fetch_add(body.len() as u64, Relaxed);
-    shared.counters.items.fetch_add(items, Relaxed);
+    if !found.trace_ids.is_empty() {
+        shared.counters.count_traces(&found.trace_ids);
+    }
+    shared.counters.items.fetch_add(found.items, Relaxed);
     Ok(acceptance(transport))
 }
 
@@ -113,24 +121,48 @@ async fn read(headers: &HeaderMap, mut body: Incoming, bytes_max: u64) -> Result
     Ok(Some(bytes))
 }
 
-fn items(signal: Signal, transport: Transport, headers: &HeaderMap, body: &[u8]) -> Result<u64, &'static str> {
+/// What a request holds.
+#[derive(Default)]
+struct Found {
+    items: u64,
+    /// One for each span, if they are wanted.
+    trace_ids: Vec<[u8; 16]>,
+}
+
+fn look(
+    signal: Signal,
+    transport: Transport,
+    headers: &HeaderMap,
+    body: &[u8],
+    is_counting_traces: bool,
+) -> Result<Found, &'static str> {
     let (is_compressed, message) = match transport {
         Transport::Grpc => grpc_unframe(body).ok_or("body is not one gRPC message")?,
         Transport::Http => (headers.contains_key(CONTENT_ENCODING), body),
     };
-    if !is_compressed {
-        return count::items(signal, message).ok_or("message is not OTLP protobuf");
-    }
-    let encoding = match transport {
-        Transport::Grpc => headers.get("grpc-encoding"),
-        Transport::Http => headers.get(CONTENT_ENCODING),
+    let unpacked;
+    let message = if is_compressed {
+        let encoding = match transport {
+            Transport::Grpc => headers.get("grpc-encoding"),
+            Transport::Http => headers.get(CONTENT_ENCODING),
+        };
+        if encoding.is_none_or(|encoding| encoding != "gzip") {
+            return Err("body is compressed with something other than gzip");
+        }
+        unpacked = gunzip(message).map_err(|_cut_or_too_long| "body is not gzip, or too long")?;
+        unpacked.as_slice()
+    } else {
+        message
     };
-    if encoding.is_none_or(|encoding| encoding != "gzip") {
-        return Err("body is compressed with something other than gzip");
+    let mut found = Found { items: count::items(signal, message).ok_or(MALFORMED)?, ..Found::default() };
+    if is_counting_traces {
+        let mut note = |id: &[u8]| found.trace_ids.extend(id.try_into().ok() as Option<[u8; 16]>);
+        count::for_each_trace_id(message, &mut note).ok_or(MALFORMED)?;
     }
-    let Ok(unpacked) = gunzip(message) else { return Err("body is not gzip, or too long") };
-    count::items(signal, &unpacked).ok_or("message is not OTLP protobuf")
+    Ok(found)
 }
+
+const MALFORMED: &str = "message is not OTLP protobuf";
 
 fn gunzip(packed: &[u8]) -> io::Result<Vec<u8>> {
     let mut unpacked = Vec::with_capacity(packed.len().saturating_mul(8).min(BODY_BYTES_EXPECTED_MAX as usize));
