@@ -9,6 +9,7 @@ what arrived at the sink. Messages are compared whole; what means nothing is lev
 and an absent and an empty `status`, `body`, `resource`, `scope` and value. The order of items is not levelled.
 """
 
+import collections
 import dataclasses
 import functools
 import http.client
@@ -77,10 +78,10 @@ def encode_text(signal, text):
 
 
 class Sink:
-    """An OTLP/HTTP destination that keeps bodies, by side (the first part of the path)."""
+    """An OTLP/HTTP destination that keeps bodies, by sender (the first part of the path)."""
 
     def __init__(self):
-        received, lock = {side: [] for side in SIDES}, threading.Lock()
+        received, lock = collections.defaultdict(list), threading.Lock()
         self.received, self.lock = received, lock
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -88,9 +89,9 @@ class Sink:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                _, side, _, signal = self.path.split("/")
+                _, sender, _, signal = self.path.split("/")
                 with lock:
-                    received[side].append((signal, body))
+                    received[sender].append((signal, body))
                 # Head and body in one write: two would wait for each other (Nagle, delayed acknowledgement).
                 self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n")
 
@@ -102,10 +103,9 @@ class Sink:
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def take(self, side):
+    def take(self, sender):
         with self.lock:
-            taken, self.received[side] = self.received[side], []
-        return taken
+            return self.received.pop(sender, [])
 
     def __enter__(self):
         return self

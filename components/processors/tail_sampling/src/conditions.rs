@@ -17,6 +17,8 @@ use smallvec::SmallVec;
 use statements::{ErrorMode, Failures};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::trace_state;
+
 /// Answers, one bit each.
 pub type Bits = SmallVec<[u64; 2]>;
 
@@ -304,8 +306,7 @@ impl Conditions {
             facts.randomness = TraceState::parse(text).ok().and_then(|state| state.randomness);
         }
         for (bit, key, values) in &self.trace_states {
-            let member = text.split(',').filter_map(|member| member.trim_matches([' ', '\t']).split_once('='));
-            let value = member.into_iter().find(|(found, _)| found == key).map(|(_, value)| value);
+            let value = trace_state::member(text, key);
             if value.is_some_and(|value| values.iter().any(|wanted| wanted == value)) {
                 set(bits, *bit);
             }

@@ -39,6 +39,7 @@ pub mod rules;
 pub mod sampler;
 pub mod shard;
 pub mod trace;
+pub mod trace_state;
 
 use std::sync::Arc;
 

@@ -22,6 +22,8 @@ const SPANS: u32 = 2;
 
 /// No further span.
 const END: u32 = u32::MAX;
+/// Tag and length of a message around others, as a rule.
+const FRAME_BYTES: usize = 3;
 
 #[derive(Debug)]
 struct SpanRef {
@@ -125,10 +127,12 @@ impl Request {
                         next: END,
                     };
                     let part = part_of(&mut request.parts, &read.trace_id, sender, &mut by_hash, reading);
-                    let is_new_envelope = request
-                        .spans
-                        .get(part.last as usize)
-                        .is_none_or(|last| (last.envelope, last.segment) != (own.envelope, own.segment));
+                    let last = request.spans.get(part.last as usize);
+                    let is_new_envelope =
+                        last.is_none_or(|last| (last.envelope, last.segment) != (own.envelope, own.segment));
+                    let before = last.and_then(|last| request.envelopes.get(last.envelope as usize));
+                    let is_new_resource =
+                        before.is_none_or(|before| !Arc::ptr_eq(&before.resource, &envelope.resource));
                     let at = request.spans.len() as u32;
                     if let Some(last) = request.spans.get_mut(part.last as usize) {
                         last.next = at;
@@ -140,7 +144,10 @@ impl Request {
                         let resource = &envelope.resource;
                         conditions.merge(&mut part.facts.bits, &resource.bits);
                         first_of(&mut part.facts.fields, &resource.fields);
-                        part.facts.bytes += (resource.bytes.len() + envelope.scope.len() + 6) as u64;
+                        part.facts.bytes += (envelope.scope.len() + FRAME_BYTES) as u64;
+                        if is_new_resource {
+                            part.facts.bytes += (resource.bytes.len() + FRAME_BYTES) as u64;
+                        }
                     }
                     conditions.merge(&mut part.facts.bits, &scratch);
                     first_of(&mut part.facts.fields, &fields);
