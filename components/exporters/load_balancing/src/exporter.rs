@@ -25,9 +25,10 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use crate::config::LoadBalancingConfig;
 use crate::key::RoutingKey;
 use crate::members::{Members, Running};
-use crate::metrics::REROUTED;
+use crate::metrics::{REROUTED, SPLIT};
 use crate::resolver::{self, Resolver};
 use crate::router::Router;
+use crate::splits::Splits;
 
 const QUEUE_SIZE: Metric = Metric {
     name: "otelcol_exporter_queue_size",
@@ -92,7 +93,12 @@ impl LoadBalancer {
             .map_err(|message| BuildError::at("routing_key", message))?;
         // Settings that no endpoint could be talked to with are found before there is any.
         GrpcTransport::new(&config.protocol.otlp, &settings, signal)?;
-        let router = Arc::new(Router::new(routing, settings.telemetry.counter(REROUTED, &[])));
+        let telemetry = &settings.telemetry;
+        let splits = (signal == Signal::Traces && routing == RoutingKey::TraceId).then(|| {
+            let lag = config.reroute_after().max(resolver.interval()).unwrap_or_default();
+            Splits::new(telemetry.counter(SPLIT, &[]), lag)
+        });
+        let router = Arc::new(Router::new(routing, telemetry.counter(REROUTED, &[]), splits));
         let queue = config.sending_queue.get().map(|queue| {
             let capacity = u64::try_from(queue.queue_size).unwrap_or(1);
             Queued {

@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod resolver;
 pub mod ring;
 pub mod router;
+pub mod splits;
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The Collector's metrics of this exporter, and two of ours.
+//! The Collector's metrics of this exporter, and ours.
 
 use component::Level;
 use component::telemetry::Metric;
@@ -32,6 +32,12 @@ pub const REROUTED: Metric = metric(
     "weir_loadbalancer_rerouted_items",
     "Items that passed from one endpoint's queue to the owners of their keys",
     "{items}",
+);
+/// Traces that ran when the owner of their key changed.
+pub const SPLIT: Metric = metric(
+    "weir_loadbalancer_split_traces",
+    "Traces whose key passed to another endpoint while they ran, so that their spans may be on two",
+    "{traces}",
 );
 
 /// Bounds of [`LATENCY`].

@@ -15,6 +15,7 @@ use pdata::account::RETRY_HINT;
 use crate::endpoint::Endpoint;
 use crate::key::{Keys, RoutingKey};
 use crate::ring::Ring;
+use crate::splits::Splits;
 
 /// Who owns which keys.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub struct Router {
     routing: RoutingKey,
     table: ArcSwapOption<Table>,
     rerouted: Counter,
+    /// For traces that are routed whole.
+    splits: Option<Splits>,
     stopped: AtomicBool,
     /// Who gets everything, once a reload has replaced this exporter.
     heir: OnceLock<Heir>,
@@ -47,13 +50,16 @@ impl std::fmt::Debug for Heir {
 impl Router {
     /// Without endpoints.
     #[must_use]
-    pub fn new(routing: RoutingKey, rerouted: Counter) -> Self {
+    pub fn new(routing: RoutingKey, rerouted: Counter, splits: Option<Splits>) -> Self {
         let (table, heir) = (ArcSwapOption::empty(), OnceLock::new());
-        Self { routing, table, rerouted, stopped: AtomicBool::new(false), heir }
+        Self { routing, table, rerouted, splits, stopped: AtomicBool::new(false), heir }
     }
 
     /// From now on batches go by `table`.
     pub fn set(&self, table: Table) {
+        if let (Some(splits), Some(former)) = (&self.splits, self.table.load_full()) {
+            splits.left(&former);
+        }
         self.table.store(Some(Arc::new(table)));
     }
 
@@ -90,6 +96,9 @@ impl Router {
             Keys::for_each(&payload, &self.routing, |key| {
                 owners.push(key.and_then(|key| table.ring.owner(key)).unwrap_or(nobody));
             });
+            if let Some(splits) = &self.splits {
+                splits.look(&payload, &owners, &table);
+            }
             let mut owners = owners.into_iter();
             batch.partition(nobody + 1, move |_| owners.next().unwrap_or(nobody))
         };

@@ -206,16 +206,57 @@ async fn what_waits_for_an_endpoint_that_goes_goes_to_the_others_and_its_keys_co
         assert_eq!(backend.numbers(), expected);
     }
     assert_eq!(bench.world.metric("weir_loadbalancer_rerouted_items"), Some(before[1].len() as f64));
+    // Their spans began long ago, so others of the same traces may have gone to b.
+    let split = || bench.world.metric("weir_loadbalancer_split_traces");
+    assert_eq!(split(), Some(before[1].len() as f64));
+    bench.send(0, 300).await.unwrap();
+    bench.delivered(600).await;
+    assert_eq!(split(), Some(before[1].len() as f64), "a trace counts once");
     // It returns.
     b.refuse(false);
     let refused = b.numbers().len();
     told.tell(&[a, b, c]);
     wait_for(|| bench.world.metric("otelcol_loadbalancer_num_backends") == Some(3.0)).await;
     bench.send(1000, 300).await.unwrap();
-    bench.delivered(600).await;
+    bench.delivered(900).await;
     let again = shares(&[a, b, c], 1000..1300);
     assert_eq!(b.numbers()[refused..], again[1]);
-    assert_eq!(bench.finish().await.delivered, 600);
+    assert_eq!(split(), Some((before[1].len() + again[1].len()) as f64), "they may have been the others' meanwhile");
+    assert_eq!(bench.finish().await.delivered, 900);
+}
+
+/// Spans that begin now, or an hour from now, of traces of their own.
+fn spans_that_begin(numbers: std::ops::Range<u64>, later: Duration) -> pdata::Batch {
+    let began = std::time::SystemTime::now() + later;
+    let began = began.duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
+    let count = numbers.end - numbers.start;
+    let testkit::otlp_arbitrary::Request::Traces(mut request) = items::request(Signal::Traces, numbers.start, count)
+    else {
+        panic!("a request of spans")
+    };
+    let scopes = request.resource_spans.iter_mut().flat_map(|resource| &mut resource.scope_spans);
+    scopes.flat_map(|scope| &mut scope.spans).for_each(|span| span.start_time_unix_nano = began);
+    let body = testkit::otlp_arbitrary::Request::Traces(request).encode();
+    let payload = Payload::from_segments(Signal::Traces, [Segment::trusted(body.into(), count as u32)]);
+    pdata::Batch::new(payload, Arc::default())
+}
+
+#[tokio::test]
+async fn a_trace_that_begins_after_its_owner_failed_is_not_split() {
+    let backends = Backend::several(2).await;
+    let [a, b] = [&backends[0], &backends[1]];
+    let bench = Bench::of(&format!("{QUICK}, reroute_after: 200ms"), &backends).await;
+    let split = || bench.world.metric("weir_loadbalancer_split_traces");
+    let share = shares(&[a, b], 0..100);
+    let later = Duration::from_secs(3600);
+    let send = |batch| bench.exporter.consume(bench.world.open(batch));
+    b.refuse(true);
+    // These ran when b failed; the others had not begun.
+    send(spans_that_begin(0..100, Duration::ZERO)).await.unwrap();
+    send(spans_that_begin(500..600, later)).await.unwrap();
+    bench.delivered(200).await;
+    assert_eq!(split(), Some(share[1].len() as f64));
+    assert_eq!(bench.finish().await.delivered, 200);
 }
 
 #[tokio::test]

@@ -74,6 +74,11 @@ const TOO_LARGE: Metric = metric(
 );
 const DECIDED_EARLY: Metric =
     metric("weir_tail_sampling_decided_early", "Traces that were decided before their wait was over", "{traces}");
+const BEFORE_START: Metric = metric(
+    "weir_tail_sampling_begun_before_start",
+    "Traces that began before the process did, so that earlier spans of theirs may have been decided or lost elsewhere",
+    "{traces}",
+);
 const HELD_BYTES: Metric = metric(
     "weir_tail_sampling_held_bytes",
     "Memory that waiting traces, remembered decisions and kept traces on their way out occupy",
@@ -99,6 +104,8 @@ pub struct Tally {
     pub early: [u64; Cause::EARLY.len()],
     /// Larger than `maximum_trace_size_bytes`.
     pub too_large: u64,
+    /// Began before the process.
+    pub before_start: u64,
     /// Ages of traces that were removed.
     pub ages: Vec<Duration>,
 }
@@ -167,6 +174,7 @@ pub struct Metrics {
     /// Traces that wait.
     pub on_memory: Gauge,
     too_large: Counter,
+    before_start: Counter,
     /// Bytes held.
     pub held_bytes: Gauge,
     /// Requests refused.
@@ -207,6 +215,7 @@ impl Metrics {
             removal_age: telemetry.histogram(REMOVAL_AGE, AGE_BUCKETS, &[]),
             on_memory: telemetry.up_down_counter(ON_MEMORY, &[]),
             too_large: telemetry.counter(TOO_LARGE, &[]),
+            before_start: telemetry.counter(BEFORE_START, &[]),
             held_bytes: telemetry.up_down_counter(HELD_BYTES, &[]),
             refused: telemetry.counter(REFUSED, &[]),
         }
@@ -222,6 +231,7 @@ impl Metrics {
         self.decisions.iter().zip(tally.verdicts).for_each(|(counter, count)| counter.add(count));
         self.early.iter().zip(tally.early).for_each(|(counter, count)| counter.add(count));
         self.too_large.add(tally.too_large);
+        self.before_start.add(tally.before_start);
         tally.ages.iter().for_each(|age| self.removal_age.record(age.as_secs() as f64));
     }
 }
