@@ -1,6 +1,7 @@
 //! Every file of `config-examples/` is valid as it stands, and does what it says: run over loopback with its addresses set
 //! through the environment, what goes in comes out at a destination, and the books balance. Examples that only pass
-//! telemetry on are here, those that change, drop or route it in `examples/processing.rs`.
+//! telemetry on are here, those that change, drop or route it in `examples/processing.rs`, those that sample by whole traces
+//! in `examples/sampling.rs` and `examples/balancing.rs`.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test helpers")]
 #![allow(unreachable_pub, reason = "test helpers")]
 
@@ -12,6 +13,8 @@ mod balancing;
 mod otlp;
 #[path = "examples/processing.rs"]
 mod processing;
+#[path = "examples/sampling.rs"]
+mod sampling;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -178,6 +181,7 @@ fn every_example_is_valid_as_it_stands() {
         "drop-noise.yaml",
         "gateway.yaml",
         "head-sampling.yaml",
+        "hybrid-sampling.yaml",
         "pii-gateway.yaml",
         "sampling-tier.yaml",
         "tail-sampling-logs.yaml",

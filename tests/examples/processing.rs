@@ -35,25 +35,25 @@ fn path(signal: Signal) -> &'static str {
 }
 
 /// Posts a request, which must be taken; returns the answer's body.
-async fn give(to: &Running, headers: &[(&str, &str)], request: &Request) -> bytes::Bytes {
+pub async fn give(to: &Running, headers: &[(&str, &str)], request: &Request) -> bytes::Bytes {
     let (status, answer) = ask(to.otlp, path(request.signal()), headers, request.encode()).await;
     assert_eq!(status, 200);
     answer
 }
 
 /// Ends it, and returns its books, in which nothing is missing.
-async fn books(running: Running) -> Books {
+pub async fn books(running: Running) -> Books {
     let report = running.service.shutdown(Deadline::after(Duration::from_secs(20))).await;
     assert!(report.stopped.problems.is_empty(), "{:?}", report.stopped.problems);
     assert!(report.balances(), "{:?}", report.accounts);
     Books(report.accounts)
 }
 
-struct Books(Vec<(AccountKey, Totals)>);
+pub struct Books(Vec<(AccountKey, Totals)>);
 
 impl Books {
     /// Received, delivered, and lost by reason, in the books of one pipeline and tenant.
-    fn of(&self, pipeline: &str, tenant: &str) -> (u64, u64, Vec<(&'static str, u64)>) {
+    pub fn of(&self, pipeline: &str, tenant: &str) -> (u64, u64, Vec<(&'static str, u64)>) {
         let is_it = |key: &AccountKey| (&*key.pipeline, &*key.tenant) == (pipeline, tenant);
         let Some((_, totals)) = self.0.iter().find(|(key, _)| is_it(key)) else {
             panic!("no books of `{pipeline}` for `{tenant}`: {:?}", self.0);
@@ -306,7 +306,7 @@ async fn drop_noise_drops_health_checks_and_debug_logs() {
 }
 
 /// Trace IDs at random, the same in every run (SplitMix64).
-fn trace_ids(many: u64) -> Vec<[u8; 16]> {
+pub fn trace_ids(many: u64) -> Vec<[u8; 16]> {
     let next = |n: u64| {
         let z = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
