@@ -7,8 +7,8 @@ mod estate;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use component::decisions::{Answer, Decides, Weight};
 use component::outbox::Full;
@@ -30,7 +30,7 @@ use crate::remembered::{ByHash, REMEMBERED_BYTES};
 use crate::request::{Part, Reading, Request, first_of};
 use crate::rules::{OUT_SHARE, Rules};
 use crate::shard::{Shard, Taken};
-use crate::trace::{Kept, Trace};
+use crate::trace::{Kept, Trace, process_began};
 
 pub use self::estate::Estate;
 
@@ -118,7 +118,7 @@ impl Sampler {
             usize::try_from(size).unwrap_or(usize::MAX).div_ceil(SHARDS)
         };
         let cache = &config.decision_cache;
-        process_began();
+        let _began = process_began();
         let (kept, dropped) = (remembered(cache.sampled_cache_size), remembered(cache.non_sampled_cache_size));
         let expected = config.expected_new_traces_per_sec.saturating_mul(rules.wait.as_secs()).min(config.num_traces);
         let traces = usize::try_from(expected).unwrap_or_default() / SHARDS;
@@ -596,16 +596,6 @@ impl Decides for Sampler {
             Chance::Known(_) | Chance::Unknown => Answer::Kept(Weight::Same),
         }
     }
-}
-
-/// When the first sampler of this process was made, in ns since the epoch: one that a reload makes is given what its
-/// predecessor had.
-fn process_began() -> u64 {
-    static BEGAN: LazyLock<u64> = LazyLock::new(|| {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-    });
-    *BEGAN
 }
 
 /// The first tick at or after a time. Ticks are seconds since the start.

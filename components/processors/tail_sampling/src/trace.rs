@@ -1,7 +1,7 @@
 //! A trace that waits: its spans as bytes, and what is known of them.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pdata::ledger::Stake;
 
@@ -35,6 +35,17 @@ impl Chunk {
     pub fn held_bytes(&self) -> usize {
         allocated(self.bytes.len())
     }
+}
+
+/// When the first sampler of this process was made, in ns since the epoch: one that a reload makes is given what its
+/// predecessor had.
+#[must_use]
+pub fn process_began() -> u64 {
+    static BEGAN: LazyLock<u64> = LazyLock::new(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    });
+    *BEGAN
 }
 
 /// A trace that waits for its decision.
