@@ -3,6 +3,7 @@
 //! Locks are taken in this order: a shard, the policies' state; the outgoing batches and the log alone. What is freed or
 //! encoded is so outside of shards' locks, and no lock is held for more than [`TURN`] decisions.
 
+mod answers;
 mod estate;
 
 use std::collections::VecDeque;
@@ -10,11 +11,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use component::decisions::{Answer, Decides, Weight};
 use component::outbox::Full;
 use component::pressure::{Class, Pressure, Shed, Step};
 use component::{DeliveryError, Outbox, Settings};
-use pdata::{Batch, Context, Outcome, Signal};
+use pdata::{Batch, Outcome, Signal};
 use sampling::Threshold;
 use statements::Failures;
 use tokio::time::Instant;
@@ -25,7 +25,7 @@ use crate::log::{Cause, DecisionLog, Entry, Names};
 use crate::metrics::{Metrics, Tally};
 use crate::output::{Marking, Writer};
 use crate::plan::Plan;
-use crate::policy::{Chance, Decision, State, Verdict, decide};
+use crate::policy::{Decision, State, Verdict, decide};
 use crate::remembered::{ByHash, REMEMBERED_BYTES};
 use crate::request::{Part, Reading, Request, first_of};
 use crate::rules::{OUT_SHARE, Rules};
@@ -574,27 +574,6 @@ impl Sampler {
         self.send(Vec::new(), true);
         self.waiting_bytes.store(0, Ordering::Relaxed);
         std::mem::take(&mut lock(&self.outgoing).waiting)
-    }
-}
-
-impl Decides for Sampler {
-    fn decided(&self, context: &Context, trace_id: &[u8; 16]) -> Answer {
-        let sender = self.envelopes.sender(context);
-        let hash = self.envelopes.hash(trace_id, &sender);
-        let Some(shard) = self.shards.get(shard_of(trace_id)) else { return Answer::Unknown };
-        let mut shard = lock(shard);
-        if shard.traces.contains_key(&hash) {
-            return Answer::Waits;
-        }
-        let Some(remembered) = shard.decided(hash) else { return Answer::Unknown };
-        match remembered.decision.chance {
-            _ if !remembered.decision.is_kept() => Answer::Dropped,
-            Chance::Known(threshold) if threshold > Threshold::ALWAYS && self.writes_thresholds => {
-                Answer::Kept(Weight::Rejected(threshold.rejected()))
-            }
-            Chance::Unknown if self.writes_thresholds => Answer::Kept(Weight::Unknown),
-            Chance::Known(_) | Chance::Unknown => Answer::Kept(Weight::Same),
-        }
     }
 }
 
