@@ -13,6 +13,9 @@
 //! | [`Gate`](Step::Gate) | traces that are new and whose randomness is below [`Pressure::rejected`] of [`Class::Normal`] are settled as they arrive, without being buffered: spans that a rule keeps by themselves are kept alone, the others shed; logs of [`Class::Debug`] are shed | stateful samplers, samplers of logs |
 //! | [`Refuse`](Step::Refuse) | a share of requests is refused before the body is read, retryable and with a delay | receivers, by the extension's [`admission_gate`](crate::Extension::admission_gate) |
 //!
+//! Weights at the gate: a span that a rule keeps by itself is kept on both sides and carries what it did; every other span of a
+//! trace that began then is kept only above, and carries at least the gate's threshold, whatever its trace is kept for.
+//!
 //! Of the classes, [`Class::Debug`] goes first and [`Class::Critical`] last: [`Pressure::rejected`] of the latter is 0 unless
 //! refusing alone does not help any more. The class must be known of the item by itself, or of the trace as it is decided
 //! on. An item that asks to be kept (`sampling.priority`) is [`Class::Critical`]. Thresholds only rise by this, so
@@ -276,7 +279,7 @@ impl fmt::Debug for Reported {
 /// Items that the degraded mode cost, by signal, class and reason (how: `thinned`, `gated`).
 pub const SHED_ITEMS: Metric = Metric {
     name: "weir_overload_shed_items",
-    help: "Items dropped by the degraded mode that would have been kept otherwise.",
+    help: "Items dropped by the degraded mode: thinned would have been kept otherwise, gated might have been.",
     unit: "{items}",
     level: Level::Basic,
 };

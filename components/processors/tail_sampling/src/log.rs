@@ -28,13 +28,16 @@ pub enum Cause {
     Traces,
     /// The machine is short of something: the degraded mode.
     Overload,
+    /// The same, so that it did not wait at all.
+    Gate,
     /// The processor was stopped.
     Shutdown,
 }
 
 impl Cause {
     /// Those that come before the wait is over.
-    pub const EARLY: [Self; 6] = [Self::Spans, Self::Bytes, Self::Budget, Self::Traces, Self::Overload, Self::Shutdown];
+    pub const EARLY: [Self; 7] =
+        [Self::Spans, Self::Bytes, Self::Budget, Self::Traces, Self::Overload, Self::Gate, Self::Shutdown];
 
     /// As labels and answers name it.
     #[must_use]
@@ -47,6 +50,7 @@ impl Cause {
             Self::Budget => "budget",
             Self::Traces => "num_traces",
             Self::Overload => "overload",
+            Self::Gate => "gate",
             Self::Shutdown => "shutdown",
         }
     }
@@ -225,6 +229,7 @@ impl Entry {
             Verdict::Sampled => "sampled",
             Verdict::NotSampled => "not_sampled",
             Verdict::Dropped => "dropped",
+            Verdict::Gated => "gated",
         };
         let policy = self.decision.policy.and_then(|policy| names.get(policy));
         out.push_str("\",\"tenant\":");

@@ -84,6 +84,11 @@ const HELD_BYTES: Metric = metric(
     "Memory that waiting traces, remembered decisions and kept traces on their way out occupy",
     "By",
 );
+const GATED: Metric = metric(
+    "weir_tail_sampling_gated_spans",
+    "Spans of traces that the degraded mode did not let wait: kept by themselves, or not",
+    "{spans}",
+);
 const REFUSED: Metric = metric(
     "weir_tail_sampling_refused_requests",
     "Requests that were refused because nothing more could be decided to make room",
@@ -139,7 +144,7 @@ impl Tally {
         let [sampled, not, dropped] = &mut self.verdicts;
         *match verdict {
             Verdict::Sampled => sampled,
-            Verdict::NotSampled => not,
+            Verdict::NotSampled | Verdict::Gated => not,
             Verdict::Dropped => dropped,
         } += 1;
         let place = Cause::EARLY.iter().position(|early| *early == cause);
@@ -163,6 +168,8 @@ pub struct Metrics {
     early: [Counter; Cause::EARLY.len()],
     /// Spans that followed a decision: kept, dropped.
     pub early_releases: [Counter; 2],
+    /// Spans that the gate settled: kept by themselves, dropped.
+    pub gated: [Counter; 2],
     /// New traces.
     pub new_traces: Counter,
     /// Time of a round, in ms.
@@ -208,6 +215,7 @@ impl Metrics {
             decisions,
             early: Cause::EARLY.map(|cause| telemetry.counter(DECIDED_EARLY, &[("reason", cause.label())])),
             early_releases: ["true", "false"].map(|sampled| telemetry.counter(EARLY_RELEASES, &[("sampled", sampled)])),
+            gated: ["true", "false"].map(|kept| telemetry.counter(GATED, &[("kept", kept)])),
             new_traces: telemetry.counter(NEW_TRACES, &[]),
             timer_latency: telemetry.histogram(TIMER_LATENCY, LATENCY_BUCKETS, &[]),
             late_age: telemetry.histogram(LATE_AGE, AGE_BUCKETS, &[]),

@@ -15,7 +15,7 @@ use sampling::{Randomness, Threshold, TraceState};
 use crate::envelope::{Envelope, Sender};
 use crate::log::Names;
 use crate::policy::{Chance, Decision};
-use crate::trace::{Chunk, Kept};
+use crate::trace::{Chunk, Floor, Kept, NOT_ALONE};
 
 /// A batch has at most so many bytes of spans, unless one piece of a trace has more.
 pub const BATCH_BYTES_MAX: usize = 1 << 20;
@@ -54,18 +54,20 @@ impl Writer {
 
     /// Adds a trace.
     pub fn add(&mut self, kept: Kept, names: &Names) {
-        let Kept { sender, chunks, mut stake, decision } = kept;
+        let Kept { sender, chunks, mut stake, decision, floor } = kept;
         let total: usize = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
         let is_another = self.sender.as_ref().is_some_and(|current| !Arc::ptr_eq(current, &sender));
         if is_another || self.bytes + total > BATCH_BYTES_MAX {
             self.finish();
         }
         let marking = Arc::clone(&self.marking);
-        let mark = decision.map(|decision| Mark::of(decision, &marking, names));
-        let mark = mark.filter(|mark| !mark.is_nothing());
+        let mark = |decision| Some(Mark::of(decision, &marking, names)).filter(|mark| !mark.is_nothing());
+        let of_others = decision.filter(|_| floor != Floor::NONE).map(|decision| decision.above(floor.threshold()));
+        let (mark, of_others) = (decision.and_then(mark), of_others.map(mark));
         self.sender.get_or_insert(sender.clone());
         for mut chunk in chunks {
-            if let Some(mark) = &mark {
+            let of_others = of_others.as_ref().filter(|_| chunk.alone == NOT_ALONE);
+            if let Some(mark) = of_others.unwrap_or(&mark) {
                 chunk.bytes = mark.rewrite(&chunk.bytes);
             }
             if self.bytes > 0 && self.bytes + chunk.bytes.len() > BATCH_BYTES_MAX && total > BATCH_BYTES_MAX {

@@ -128,7 +128,9 @@ pub struct Facts {
 }
 
 impl Facts {
-    fn randomness(&self) -> Randomness {
+    /// Its randomness: what its spans carry, or the trace ID's.
+    #[must_use]
+    pub fn randomness(&self) -> Randomness {
         self.randomness.unwrap_or_else(|| Randomness::of_trace_id(&self.trace_id))
     }
 
@@ -190,6 +192,8 @@ pub enum Verdict {
     NotSampled,
     /// A policy dropped it.
     Dropped,
+    /// The degraded mode did not let it wait: spans that a policy keeps by themselves are kept, the others dropped.
+    Gated,
 }
 
 impl Decision {
@@ -200,6 +204,16 @@ impl Decision {
         chance: Chance::Known(Threshold::ALWAYS),
         is_thinned: false,
     };
+
+    /// The same of a trace that had to reach a threshold to wait at all.
+    #[must_use]
+    pub fn above(self, floor: Threshold) -> Self {
+        let chance = match self.chance {
+            Chance::Known(threshold) => Chance::Known(threshold.max(floor)),
+            Chance::Unknown => Chance::Unknown,
+        };
+        Self { chance, ..self }
+    }
 
     /// Whether it is kept.
     #[must_use]
@@ -269,7 +283,34 @@ pub fn decide(
     Decision { verdict: Verdict::Sampled, policy: Some(policy), chance, is_thinned: false }
 }
 
+/// The policy, by place, that keeps a span whatever else its trace holds. `facts` are those of the span alone, with its
+/// resource.
+#[must_use]
+pub fn keeps_alone(policies: &[Policy], facts: &Facts) -> Option<u16> {
+    for (place, policy) in policies.iter().enumerate() {
+        match &policy.node {
+            Node::Drop(nodes) if nodes.iter().all(|node| node.holds_alone(facts)) => return None,
+            node if node.holds_alone(facts) => return u16::try_from(place).ok(),
+            _ => {}
+        }
+    }
+    None
+}
+
 impl Node {
+    /// Whether it keeps whatever else comes: what it asks is content, and stays true once it is.
+    fn holds_alone(&self, facts: &Facts) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Bit { bit, inverted } => !inverted && has(&facts.bits, *bit),
+            Self::Ottl { held, failed } => has(&facts.bits, *held) && !has(&facts.bits, *failed),
+            Self::Latency { threshold, upper } => upper.is_none() && facts.duration_ms() > *threshold,
+            Self::SpanCount { least, most } => most.is_none() && facts.spans >= *least,
+            Self::And(nodes) => nodes.iter().all(|node| node.holds_alone(facts)),
+            _ => false,
+        }
+    }
+
     /// Whether it depends on anything but content.
     fn is_by_chance(&self) -> bool {
         match self {

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::policy::Decision;
+use crate::trace::Floor;
 
 /// Takes hashes as they are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,6 +39,8 @@ pub type ByHash<T> = HashMap<u64, T, BuildHasherDefault<Identity>>;
 pub struct Remembered {
     /// Seconds since the start of the processor.
     pub at: u32,
+    /// The gate's threshold when the trace was new.
+    pub floor: Floor,
     /// What was decided.
     pub decision: Decision,
 }
@@ -104,7 +107,7 @@ mod tests {
     #[test]
     fn what_is_asked_for_stays() {
         let mut decisions = Decisions::new(3);
-        let remembered = Remembered { at: 0, decision: Decision::NOT_SAMPLED };
+        let remembered = Remembered { at: 0, floor: Floor::NONE, decision: Decision::NOT_SAMPLED };
         for hash in 0..3 {
             decisions.insert(hash, remembered);
         }

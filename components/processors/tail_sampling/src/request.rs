@@ -11,9 +11,9 @@ use statements::Failures;
 
 use crate::conditions::{Bits, Conditions};
 use crate::envelope::{Envelope, Envelopes, Sender};
-use crate::policy::Facts;
+use crate::policy::{Facts, Policy, keeps_alone};
 use crate::remembered::ByHash;
-use crate::trace::{CHUNK_BYTES_MAX, Chunk};
+use crate::trace::{CHUNK_BYTES_MAX, Chunk, NOT_ALONE};
 
 /// The groups (`ResourceSpans`) of a request, scopes of a group, spans of a scope.
 const GROUPS: u32 = 1;
@@ -34,6 +34,8 @@ struct SpanRef {
     envelope: u32,
     /// The next span of the same trace.
     next: u32,
+    /// See [`Chunk::alone`].
+    alone: u16,
 }
 
 /// The spans of one trace in a request.
@@ -72,6 +74,8 @@ pub struct Reading<'r> {
     pub envelopes: &'r Envelopes,
     /// Who tells about failing conditions.
     pub failures: &'r Failures,
+    /// Policies that are asked about each span alone.
+    pub alone: &'r [Policy],
 }
 
 impl Request {
@@ -119,12 +123,21 @@ impl Request {
                     let bytes = segment.bytes().get(span.value.clone()).unwrap_or_default();
                     let mut fields: SmallVec<[u64; 1]> = SmallVec::from_elem(0, conditions.fields());
                     let read = conditions.read_span(bytes, &mut scratch, &mut fields);
+                    let alone = if reading.alone.is_empty() {
+                        NOT_ALONE
+                    } else {
+                        let (bits, spans, start, end) = (scratch.clone(), 1, read.start, read.end);
+                        let mut facts = Facts { bits, spans, start, end, ..Facts::default() };
+                        conditions.merge(&mut facts.bits, &envelope.resource.bits);
+                        keeps_alone(reading.alone, &facts).unwrap_or(NOT_ALONE)
+                    };
                     let own = SpanRef {
                         segment: number as u32,
                         start: span.start as u32,
                         end: span.end as u32,
                         envelope: *place,
                         next: END,
+                        alone,
                     };
                     let part = part_of(&mut request.parts, &read.trace_id, sender, &mut by_hash, reading);
                     let last = request.spans.get(part.last as usize);
@@ -174,32 +187,67 @@ impl Request {
     /// Copies the spans of a part, in pieces.
     pub fn chunks(&self, part: &Part, mut push: impl FnMut(Chunk)) {
         let mut at = part.first;
-        while let Some(first) = self.spans.get(at as usize) {
-            // As many as are of one scope and fit.
-            let (mut bytes, mut count, mut end) = (0, 0, at);
-            while let Some(span) = self.spans.get(end as usize) {
-                let len = (span.end - span.start) as usize;
-                if (span.envelope, span.segment) != (first.envelope, first.segment)
-                    || (count > 0 && bytes + len > CHUNK_BYTES_MAX)
-                {
-                    break;
-                }
-                (bytes, count, end) = (bytes + len, count + 1, span.next);
-            }
-            let mut copy = Vec::with_capacity(bytes);
-            let source = self.payload.segments().get(first.segment as usize).map(|segment| segment.bytes());
-            while at != end
-                && let Some(span) = self.spans.get(at as usize)
-            {
-                let range = span.start as usize..span.end as usize;
-                copy.extend_from_slice(source.and_then(|source| source.get(range)).unwrap_or_default());
-                at = span.next;
-            }
-            if let Some(envelope) = self.envelopes.get(first.envelope as usize) {
-                push(Chunk { bytes: copy.into_boxed_slice(), envelope: Arc::clone(envelope), spans: count });
-            }
+        while let Some(piece) = self.piece(at) {
+            self.copy(at, &piece).into_iter().for_each(&mut push);
+            at = piece.end;
         }
     }
+
+    /// Divides a part: copies of spans that a policy keeps by themselves, each piece with its side of the books, and that of the
+    /// others.
+    #[must_use]
+    pub fn alone(&self, mut part: Part) -> (Vec<(Chunk, Stake)>, Stake) {
+        let (mut kept, mut others, mut at) = (Vec::new(), Stake::none(), part.first);
+        while let Some(piece) = self.piece(at) {
+            let stake = part.stake.split_front(piece.spans.into());
+            let is_kept = self.spans.get(at as usize).is_some_and(|first| first.alone != NOT_ALONE);
+            match is_kept.then(|| self.copy(at, &piece)).flatten() {
+                Some(chunk) => kept.push((chunk, stake)),
+                None => others.merge(stake),
+            }
+            at = piece.end;
+        }
+        (kept, others)
+    }
+
+    /// Spans of a part from `at` on: as many as are of one scope, are kept by themselves by the same policy, and fit.
+    fn piece(&self, at: u32) -> Option<Piece> {
+        let first = self.spans.get(at as usize)?;
+        let (mut bytes, mut spans, mut end) = (0, 0, at);
+        while let Some(span) = self.spans.get(end as usize) {
+            let len = (span.end - span.start) as usize;
+            if (span.envelope, span.segment, span.alone) != (first.envelope, first.segment, first.alone)
+                || (spans > 0 && bytes + len > CHUNK_BYTES_MAX)
+            {
+                break;
+            }
+            (bytes, spans, end) = (bytes + len, spans + 1, span.next);
+        }
+        Some(Piece { bytes, spans, end })
+    }
+
+    fn copy(&self, mut at: u32, piece: &Piece) -> Option<Chunk> {
+        let first = self.spans.get(at as usize)?;
+        let mut copy = Vec::with_capacity(piece.bytes);
+        let source = self.payload.segments().get(first.segment as usize).map(|segment| segment.bytes());
+        while at != piece.end
+            && let Some(span) = self.spans.get(at as usize)
+        {
+            let range = span.start as usize..span.end as usize;
+            copy.extend_from_slice(source.and_then(|source| source.get(range)).unwrap_or_default());
+            at = span.next;
+        }
+        let envelope = Arc::clone(self.envelopes.get(first.envelope as usize)?);
+        Some(Chunk { bytes: copy.into_boxed_slice(), envelope, spans: piece.spans, alone: first.alone })
+    }
+}
+
+/// Neighbouring spans of a part.
+struct Piece {
+    bytes: usize,
+    spans: u32,
+    /// The span behind them.
+    end: u32,
 }
 
 /// The part of that trace, made if it is not there.

@@ -5,6 +5,7 @@
 
 mod answers;
 mod estate;
+mod gate;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -30,7 +31,7 @@ use crate::remembered::{ByHash, REMEMBERED_BYTES};
 use crate::request::{Part, Reading, Request, first_of};
 use crate::rules::{OUT_SHARE, Rules};
 use crate::shard::{Shard, Taken};
-use crate::trace::{Kept, Trace, process_began};
+use crate::trace::{Floor, Kept, Trace, process_began};
 
 pub use self::estate::Estate;
 
@@ -51,6 +52,8 @@ pub const NOT_SAMPLED: &str = "not_sampled";
 pub const TOO_LARGE: &str = "trace_too_large";
 /// Why spans do that chance would have kept without the degraded mode.
 pub const THINNED: &str = "thinned";
+/// Why spans do of traces that the degraded mode did not let wait.
+pub const GATED: &str = "gated";
 /// Why spans do that could not be handed on at a shutdown, or were not to be.
 pub const SHUTDOWN: &str = "shutdown";
 
@@ -79,11 +82,12 @@ pub struct Sampler {
     names: Arc<Names>,
     log: Arc<DecisionLog>,
     /// When traces that a predecessor passes on began, by hash.
-    began: Mutex<ByHash<Duration>>,
+    began: Mutex<ByHash<(Duration, Floor)>>,
     metrics: Metrics,
     failures: Failures,
     pressure: Arc<Pressure>,
-    shed: Shed,
+    thinned: Shed,
+    gated: Shed,
     numbers: AtomicU64,
     traces: AtomicUsize,
     /// Bytes of shards, and of batches that wait for the outbox.
@@ -101,8 +105,12 @@ struct Round {
     /// Late spans of kept traces.
     late: Vec<Kept>,
     tally: Tally,
+    /// Traces that did not wait.
+    gated: Vec<Entry>,
     /// Whether a predecessor passed on what is taken in.
     is_inherited: bool,
+    /// What the randomness of new traces must reach, in the degraded mode.
+    floor: Floor,
 }
 
 impl Sampler {
@@ -145,7 +153,8 @@ impl Sampler {
             failures: Failures::new(settings.id.to_string()),
             plan,
             pressure: Arc::clone(settings.pressure()),
-            shed: Shed::new(&settings.telemetry, Signal::Traces, THINNED),
+            thinned: Shed::new(&settings.telemetry, Signal::Traces, THINNED),
+            gated: Shed::new(&settings.telemetry, Signal::Traces, GATED),
             numbers: AtomicU64::new(0),
             traces: AtomicUsize::new(0),
             shard_bytes: AtomicUsize::new(0),
@@ -208,14 +217,20 @@ impl Sampler {
             return stake.settle(Outcome::Delivered);
         }
         let sender = self.envelopes.sender(&context);
-        let reading =
-            Reading { conditions: &self.plan.conditions, envelopes: &self.envelopes, failures: &self.failures };
+        let floor = self.floor(is_inherited);
+        let asks_alone = is_inherited || floor != Floor::NONE;
+        let reading = Reading {
+            conditions: &self.plan.conditions,
+            envelopes: &self.envelopes,
+            failures: &self.failures,
+            alone: if asks_alone { &self.plan.policies } else { &[] },
+        };
         let mut request = Request::read(payload, &context, stake, &sender, reading);
         let mut parts: Vec<(usize, Part)> =
             request.parts.drain(..).map(|part| (shard_of(&part.facts.trace_id), part)).collect();
         parts.sort_by_key(|(shard, _)| *shard);
         let first_number = self.numbers.fetch_add(parts.len() as u64, Ordering::Relaxed);
-        let mut round = Round { is_inherited, ..self.round() };
+        let mut round = Round { is_inherited, floor, ..self.round() };
         let mut parts = parts.into_iter().peekable();
         let (mut new, mut late) = (0, [0; 2]);
         while let Some((place, _)) = parts.peek() {
@@ -264,6 +279,9 @@ impl Sampler {
                 trace.stake.merge(part.stake);
             });
         } else if let Some(remembered) = shard.decided(hash) {
+            if remembered.decision.verdict == Verdict::Gated {
+                return self.settle_alone(part, request, sender, round);
+            }
             self.metrics.late_age.record(now.as_secs().saturating_sub(remembered.at.into()) as f64);
             let [kept, dropped] = late;
             if remembered.decision.is_kept() {
@@ -271,22 +289,26 @@ impl Sampler {
                 let mut chunks = Vec::new();
                 request.chunks(&part, |chunk| chunks.push(chunk));
                 let (sender, decision) = (Arc::clone(sender), Some(remembered.decision));
-                round.late.push(Kept { sender, chunks, stake: part.stake, decision });
+                round.late.push(Kept { sender, chunks, stake: part.stake, decision, floor: remembered.floor });
             } else {
                 *dropped += part.facts.spans;
                 part.stake.settle(Outcome::Dropped(NOT_SAMPLED));
             }
             return;
+        } else if !round.floor.threshold().keeps(part.facts.randomness()) {
+            *new += 1;
+            return self.gate(shard, hash, part, request, sender, now, round);
         } else {
             let began = if round.is_inherited { lock(&self.began).remove(&hash) } else { None };
             *new += u64::from(began.is_none());
-            let arrived = began.unwrap_or(now);
+            let (arrived, floor) = began.unwrap_or((now, round.floor));
             self.traces.fetch_add(1, Ordering::Relaxed);
             let mut trace = Box::new(Trace {
                 number: part.place,
                 sender: Arc::clone(sender),
                 arrived,
                 due: tick_after(arrived + self.rules.wait),
+                floor,
                 facts: part.facts.clone(),
                 stake: pdata::ledger::Stake::none(),
                 chunks: Vec::new(),
@@ -314,7 +336,8 @@ impl Sampler {
 
     fn round(&self) -> Round {
         let tally = Tally::new(self.plan.policies.len());
-        Round { taken: Vec::new(), late: Vec::new(), tally, is_inherited: false }
+        let (taken, late, gated) = (Vec::new(), Vec::new(), Vec::new());
+        Round { taken, late, tally, gated, is_inherited: false, floor: Floor::NONE }
     }
 
     /// Decides about a trace and takes it out.
@@ -331,7 +354,7 @@ impl Sampler {
         };
         round.tally.before_start += u64::from((1..process_began()).contains(&trace.facts.start));
         round.tally.decided(decision.verdict, cause, now.saturating_sub(trace.arrived));
-        shard.remember(hash, decision, now);
+        shard.remember(hash, decision, trace.floor, now);
         round.taken.push(Taken { trace, decision, cause });
     }
 
@@ -350,12 +373,13 @@ impl Sampler {
 
     /// Frees what was dropped, writes what was kept, logs, counts. `finish`: no more is to come soon.
     fn complete(&self, round: Round, finish: bool) {
-        let Round { taken, mut late, tally, .. } = round;
-        if taken.is_empty() && late.is_empty() {
+        let Round { taken, mut late, tally, gated, .. } = round;
+        if taken.is_empty() && late.is_empty() && gated.is_empty() {
             return;
         }
         self.metrics.add(&tally);
         let (at, now) = (SystemTime::now(), self.now());
+        self.log.add(gated);
         self.log.add(taken.iter().map(|taken| Entry {
             trace_id: taken.trace.facts.trace_id,
             sender: Arc::clone(&taken.trace.sender),
@@ -377,7 +401,7 @@ impl Sampler {
                     _ => NOT_SAMPLED,
                 };
                 if reason == THINNED {
-                    self.shed.add(Class::Normal, trace.facts.spans);
+                    self.thinned.add(Class::Normal, trace.facts.spans);
                 }
                 trace.stake.settle(Outcome::Dropped(reason));
             }
@@ -525,55 +549,6 @@ impl Sampler {
         let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.metrics.on_memory.set(number(self.traces.load(Ordering::Relaxed)));
         self.metrics.held_bytes.set(number(self.held_bytes()));
-    }
-
-    /// Takes out all traces undecided, the oldest first.
-    #[must_use]
-    pub fn take_all(&self) -> Vec<Box<Trace>> {
-        let mut all = Vec::new();
-        for place in self.shards() {
-            let Some(shard) = self.shards.get(place) else { break };
-            let mut shard = lock(shard);
-            let hashes: Vec<u64> = shard.traces.keys().copied().collect();
-            all.extend(hashes.into_iter().filter_map(|hash| shard.remove(hash)));
-            self.settle_shard(place, &mut shard);
-        }
-        self.traces.fetch_sub(all.len(), Ordering::Relaxed);
-        all.sort_unstable_by_key(|trace| trace.number);
-        all
-    }
-
-    /// Batches of undecided traces.
-    #[must_use]
-    pub fn undecided(&self, traces: Vec<Box<Trace>>) -> Vec<Batch> {
-        // What is decided must not get into them.
-        self.send(Vec::new(), true);
-        let mut outgoing = lock(&self.outgoing);
-        for trace in traces {
-            outgoing.writer.add(Kept::from((*trace, None)), &self.names);
-        }
-        outgoing.writer.finish();
-        std::mem::take(&mut outgoing.writer.batches)
-    }
-
-    /// Forgets everything; traces must have been taken out.
-    pub fn clear(&self) {
-        for (place, shard) in self.shards.iter().enumerate() {
-            let mut shard = lock(shard);
-            shard.clear();
-            self.settle_shard(place, &mut shard);
-        }
-        self.log.clear();
-        lock(&self.began).clear();
-        self.envelopes.sweep();
-    }
-
-    /// Takes the batches that wait for the outbox.
-    #[must_use]
-    pub fn take_waiting(&self) -> VecDeque<Batch> {
-        self.send(Vec::new(), true);
-        self.waiting_bytes.store(0, Ordering::Relaxed);
-        std::mem::take(&mut lock(&self.outgoing).waiting)
     }
 }
 

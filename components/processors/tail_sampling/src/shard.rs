@@ -11,7 +11,7 @@ use pdata::account::Charge;
 use crate::log::Cause;
 use crate::policy::{Decision, Verdict};
 use crate::remembered::{ByHash, Decisions, Remembered};
-use crate::trace::Trace;
+use crate::trace::{Floor, Trace};
 
 /// A trace in a queue: its hash, its number, the tick at which it is due.
 type Waiting = (u64, u64, u64);
@@ -92,10 +92,10 @@ impl Shard {
     }
 
     /// Remembers a decision.
-    pub fn remember(&mut self, hash: u64, decision: Decision, at: Duration) {
+    pub fn remember(&mut self, hash: u64, decision: Decision, floor: Floor, at: Duration) {
         let decisions = if decision.verdict == Verdict::Sampled { &mut self.kept } else { &mut self.dropped };
         let at = u32::try_from(at.as_secs()).unwrap_or(u32::MAX);
-        decisions.insert(hash, Remembered { at, decision });
+        decisions.insert(hash, Remembered { at, floor, decision });
     }
 
     /// The decision about a trace that is gone.

@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pdata::ledger::Stake;
+use sampling::Threshold;
 
 use crate::envelope::{Envelope, Sender};
 use crate::policy::{Decision, Facts};
@@ -18,6 +19,30 @@ pub const fn allocated(bytes: usize) -> usize {
     if with_header < 32 { 32 } else { with_header }
 }
 
+/// The threshold that the degraded mode's step `gate` set for a new trace, in steps of 2^-32; none where it was not on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Floor(u32);
+
+impl Floor {
+    /// None.
+    pub const NONE: Self = Self(0);
+
+    /// Of how many parts of 2^56 are rejected, rounded down.
+    #[must_use]
+    pub fn rejecting(parts: u64) -> Self {
+        Self(u32::try_from(parts >> 24).unwrap_or(u32::MAX))
+    }
+
+    /// As a threshold.
+    #[must_use]
+    pub fn threshold(self) -> Threshold {
+        Threshold::rejecting(u64::from(self.0) << 24)
+    }
+}
+
+/// No policy keeps the span by itself, or none was asked.
+pub const NOT_ALONE: u16 = u16::MAX;
+
 /// Spans of a trace that came together, of one scope.
 #[derive(Debug)]
 pub struct Chunk {
@@ -27,6 +52,8 @@ pub struct Chunk {
     pub envelope: Arc<Envelope>,
     /// Spans.
     pub spans: u32,
+    /// The policy that keeps each of them whatever else the trace holds, by place; [`NOT_ALONE`] for none.
+    pub alone: u16,
 }
 
 impl Chunk {
@@ -59,6 +86,8 @@ pub struct Trace {
     pub arrived: Duration,
     /// The tick at which it is decided.
     pub due: u64,
+    /// The gate's threshold when it was new.
+    pub floor: Floor,
     /// What is known of it.
     pub facts: Facts,
     /// Its side of the books.
@@ -97,10 +126,12 @@ pub struct Kept {
     pub stake: Stake,
     /// Why they are kept; none for spans that are passed on undecided.
     pub decision: Option<Decision>,
+    /// What spans carry at least that no policy keeps by themselves.
+    pub floor: Floor,
 }
 
 impl From<(Trace, Option<Decision>)> for Kept {
     fn from((trace, decision): (Trace, Option<Decision>)) -> Self {
-        Self { sender: trace.sender, chunks: trace.chunks, stake: trace.stake, decision }
+        Self { sender: trace.sender, chunks: trace.chunks, stake: trace.stake, decision, floor: trace.floor }
     }
 }

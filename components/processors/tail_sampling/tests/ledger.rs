@@ -7,6 +7,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use component::pressure::{Reading, Step};
 use component::{Consumer, Deadline};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -87,7 +88,13 @@ async fn run(seed: u64) {
     let (mut offered, mut refused) = (0_u64, 0_u64);
     let mut rig = Rig::new(&yaml).await;
     let mut former = Vec::new();
+    let sensor = rig.world.registry.pressure().sense();
     for _ in 0..60 {
+        if random.below(8) == 0 {
+            let step = [Step::Calm, Step::Trim, Step::Thin, Step::Gate][random.below(4)];
+            let rejected = if step >= Step::Thin { (random.below(1 << 20) as u64) << 36 } else { 0 };
+            sensor.set(&Reading { step, value: 0.5, rejected: [rejected, rejected, 0] });
+        }
         rig.sink.answer(an_answer(&mut random));
         let spans: Vec<Span> = (0..random.below(40)).map(|_| a_span(&mut random)).collect();
         let resource = vec![attribute("service.name", text(["a", "b", "c"][random.below(3)]))];
