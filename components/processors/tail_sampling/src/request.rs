@@ -195,7 +195,6 @@ impl Request {
 
     /// Divides a part: copies of spans that a policy keeps by themselves, each piece with its side of the books, and that of the
     /// others.
-    #[must_use]
     pub fn alone(&self, mut part: Part) -> (Vec<(Chunk, Stake)>, Stake) {
         let (mut kept, mut others, mut at) = (Vec::new(), Stake::none(), part.first);
         while let Some(piece) = self.piece(at) {
