@@ -123,14 +123,14 @@ pub const GATES: &[Gate] = &[
     Gate {
         id: "processor.tailsamplingprocessor.metricstatcountspanssampled",
         stage: Stage::Alpha,
-        description: "tail sampling's votes counted in spans",
-        supported: false,
+        description: "tail sampling's votes counted in spans, which is always done",
+        supported: true,
     },
     Gate {
         id: "processor.tailsamplingprocessor.metricstatcountbytessampled",
         stage: Stage::Alpha,
-        description: "tail sampling's votes counted in bytes",
-        supported: false,
+        description: "tail sampling's votes counted in bytes, which is always done",
+        supported: true,
     },
     Gate {
         id: "processor.tailsamplingprocessor.tailstorageextension",

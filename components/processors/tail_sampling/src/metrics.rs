@@ -1,12 +1,13 @@
 //! Own metrics: the Collector's by its names, and weir's.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use component::telemetry::Metric;
 use component::{Counter, Gauge, Histogram, Level, Telemetry};
 
 use crate::log::Cause;
-use crate::policy::{Policy, Verdict, Vote};
+use crate::policy::{Facts, Policy, Verdict, Vote};
 
 /// Milliseconds of a round of decisions.
 const LATENCY_BUCKETS: &[f64] =
@@ -22,6 +23,21 @@ const POLICY_DECISIONS: Metric = metric(
     "otelcol_processor_tail_sampling_count_traces_sampled",
     "Count of traces that were sampled or not per sampling policy",
     "{traces}",
+);
+const POLICY_SPANS: Metric = metric(
+    "otelcol_processor_tail_sampling_count_spans_sampled",
+    "Count of spans that were sampled or not per sampling policy",
+    "{spans}",
+);
+const POLICY_BYTES: Metric = metric(
+    "otelcol_processor_tail_sampling_count_bytes_sampled",
+    "Count of bytes that were sampled or not per sampling policy",
+    "By",
+);
+const EXECUTION_TIME: Metric = metric(
+    "otelcol_processor_tail_sampling_sampling_policy_execution_time_sum",
+    "Time in which a policy was asked about traces, estimated from one decision in 64; conditions are answered before, when spans arrive",
+    "us",
 );
 const DECISIONS: Metric = metric(
     "otelcol_processor_tail_sampling_global_count_traces_sampled",
@@ -95,8 +111,18 @@ const REFUSED: Metric = metric(
     "{requests}",
 );
 
-/// Votes of one policy: sampled, not sampled, dropped, error.
-pub type Votes = [u64; 4];
+/// One decision in so many is timed, policy by policy.
+pub const TIMED_EVERY: u64 = 64;
+
+/// What one policy was asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Votes {
+    /// Sampled, not sampled, dropped: traces, their spans, their bytes.
+    votes: [[u64; 3]; 3],
+    errors: u64,
+    /// Nanoseconds, of one decision in [`TIMED_EVERY`].
+    timed_ns: u64,
+}
 
 /// What a round of decisions counted.
 #[derive(Clone, Debug, Default)]
@@ -119,19 +145,25 @@ impl Tally {
     /// For so many policies.
     #[must_use]
     pub fn new(policies: usize) -> Self {
-        Self { votes: vec![[0; 4]; policies], ..Self::default() }
+        Self { votes: vec![Votes::default(); policies], ..Self::default() }
     }
 
-    /// Counts a vote.
-    pub fn vote(&mut self, policy: usize, vote: Vote) {
-        if let Some([sampled, not, dropped, errors]) = self.votes.get_mut(policy) {
-            *match vote {
-                Vote::Sampled(_) => sampled,
-                Vote::NotSampled => not,
-                Vote::Dropped => dropped,
-                Vote::Error => errors,
-            } += 1;
+    /// Counts a vote about a trace, and the time it took if that was measured.
+    pub fn vote(&mut self, policy: usize, vote: Vote, facts: &Facts, took: Option<Duration>) {
+        let Some(votes) = self.votes.get_mut(policy) else { return };
+        if let Some(took) = took {
+            votes.timed_ns += u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         }
+        let [sampled, not, dropped] = &mut votes.votes;
+        let [traces, spans, bytes] = match vote {
+            Vote::Sampled(_) => sampled,
+            Vote::NotSampled => not,
+            Vote::Dropped => dropped,
+            Vote::Error => return votes.errors += 1,
+        };
+        *traces += 1;
+        *spans += facts.spans;
+        *bytes += facts.bytes;
     }
 
     /// Counts a decision.
@@ -157,8 +189,12 @@ impl Tally {
 const DECISION_LABELS: [(&str, &str); 3] = [("true", "sampled"), ("false", "not_sampled"), ("false", "dropped")];
 
 struct OfPolicy {
-    decisions: [Counter; 3],
+    /// By decision: traces, spans, bytes.
+    decisions: [[Counter; 3]; 3],
     executions: Counter,
+    time_us: Counter,
+    /// What is not a whole microsecond yet.
+    time_ns: AtomicU64,
 }
 
 /// The series of one instance.
@@ -202,9 +238,11 @@ impl Metrics {
             let label = if name.is_empty() { policy.name.to_string() } else { format!("{name}.{}", policy.name) };
             let decisions = DECISION_LABELS.map(|(sampled, decision)| {
                 let labels = [("policy", label.as_str()), ("sampled", sampled), ("decision", decision)];
-                telemetry.counter(POLICY_DECISIONS, &labels)
+                [POLICY_DECISIONS, POLICY_SPANS, POLICY_BYTES].map(|metric| telemetry.counter(metric, &labels))
             });
-            OfPolicy { decisions, executions: telemetry.counter(EXECUTIONS, &[("policy", &label)]) }
+            let [executions, time_us] =
+                [EXECUTIONS, EXECUTION_TIME].map(|metric| telemetry.counter(metric, &[("policy", &label)]));
+            OfPolicy { decisions, executions, time_us, time_ns: AtomicU64::new(0) }
         });
         let decisions = DECISION_LABELS
             .map(|(sampled, decision)| telemetry.counter(DECISIONS, &[("sampled", sampled), ("decision", decision)]));
@@ -231,10 +269,17 @@ impl Metrics {
 
     /// Adds what a round counted.
     pub fn add(&self, tally: &Tally) {
-        for (policy, [sampled, not, dropped, errors]) in self.policies.iter().zip(&tally.votes) {
-            policy.executions.add(sampled + not + dropped + errors);
+        for (policy, Votes { votes, errors, timed_ns }) in self.policies.iter().zip(&tally.votes) {
+            policy.executions.add(votes.iter().map(|[traces, ..]| traces).sum::<u64>() + errors);
             self.errors.add(*errors);
-            policy.decisions.iter().zip([sampled, not, dropped]).for_each(|(counter, count)| counter.add(*count));
+            let counters = policy.decisions.iter().flatten().zip(votes.iter().flatten());
+            counters.for_each(|(counter, count)| counter.add(*count));
+            if *timed_ns > 0 {
+                let all_ns = timed_ns.saturating_mul(TIMED_EVERY);
+                let ns = policy.time_ns.fetch_add(all_ns, Ordering::Relaxed).saturating_add(all_ns);
+                policy.time_ns.fetch_sub(ns / 1000 * 1000, Ordering::Relaxed);
+                policy.time_us.add(ns / 1000);
+            }
         }
         self.decisions.iter().zip(tally.verdicts).for_each(|(counter, count)| counter.add(count));
         self.early.iter().zip(tally.early).for_each(|(counter, count)| counter.add(count));

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use crate::config::TailSamplingConfig;
 use crate::envelope::{Envelopes, Sender};
 use crate::log::{Cause, DecisionLog, Entry, Names};
-use crate::metrics::{Metrics, Tally};
+use crate::metrics::{Metrics, TIMED_EVERY, Tally};
 use crate::output::{Marking, Writer};
 use crate::plan::Plan;
 use crate::policy::{Decision, State, Verdict, decide};
@@ -89,6 +89,8 @@ pub struct Sampler {
     thinned: Shed,
     gated: Shed,
     numbers: AtomicU64,
+    /// Traces that policies were asked about.
+    decided: AtomicU64,
     traces: AtomicUsize,
     /// Bytes of shards, and of batches that wait for the outbox.
     shard_bytes: AtomicUsize,
@@ -156,6 +158,7 @@ impl Sampler {
             thinned: Shed::new(&settings.telemetry, Signal::Traces, THINNED),
             gated: Shed::new(&settings.telemetry, Signal::Traces, GATED),
             numbers: AtomicU64::new(0),
+            decided: AtomicU64::new(0),
             traces: AtomicUsize::new(0),
             shard_bytes: AtomicUsize::new(0),
             waiting_bytes: AtomicUsize::new(0),
@@ -348,7 +351,15 @@ impl Sampler {
             Decision::NOT_SAMPLED
         } else {
             let (policies, tally) = (&self.plan.policies, &mut round.tally);
-            let told = |policy, vote| tally.vote(policy, vote);
+            let mut asked =
+                self.decided.fetch_add(1, Ordering::Relaxed).is_multiple_of(TIMED_EVERY).then(std::time::Instant::now);
+            let told = |policy, vote| {
+                let took = asked.as_mut().map(|since| {
+                    let now = std::time::Instant::now();
+                    now.duration_since(std::mem::replace(since, now))
+                });
+                tally.vote(policy, vote, &trace.facts, took);
+            };
             let rejected = Threshold::rejecting(self.pressure.rejected(Class::Normal));
             decide(policies, &trace.facts, &mut lock(&self.state), now, rejected, self.rules.first_match, told)
         };

@@ -531,3 +531,49 @@ async fn the_degraded_mode_decides_sooner_and_thins_what_only_chance_keeps() {
         assert_eq!(pressure.fullest(Source::TraceBuffer), None);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn votes_are_counted_in_traces_spans_and_bytes() {
+    let policies = "policies: [{name: errors, type: status_code, status_code: {status_codes: [ERROR]}}, {name: dropped, type: drop, \
+                    drop: {drop_sub_policy: [{name: k, type: string_attribute, string_attribute: {key: k, values: [v]}}]}}]";
+    let rig = Rig::new(&format!("{{decision_wait: 1s, {policies}}}")).await;
+    rig.offer(vec![error(1), span(1), span(1), span(2), with(error(3), "k", text("v")), span(3)]).await.unwrap();
+    pass(2500).await;
+    let bytes = |trace: u64| -> u64 {
+        let page = asked(&rig.world, trace);
+        page[0]["bytes"].as_u64().unwrap()
+    };
+    for (policy, decision, traces) in [
+        ("errors", "sampled", &[1_u64][..]),
+        ("errors", "not_sampled", &[2]),
+        ("dropped", "dropped", &[3]),
+        ("dropped", "not_sampled", &[1, 2]),
+    ] {
+        let labels = [("policy", &*format!("test.{policy}")), ("decision", decision)];
+        let spans = |trace: &u64| [0, 3, 1, 2][*trace as usize];
+        let counts = [
+            ("count_traces_sampled", traces.len() as u64),
+            ("count_spans_sampled", traces.iter().map(spans).sum()),
+            ("count_bytes_sampled", traces.iter().map(|trace| bytes(*trace)).sum()),
+        ];
+        for (name, count) in counts {
+            assert_eq!(rig.series(name, &labels), count, "{name} {labels:?}");
+        }
+    }
+    assert_eq!(
+        rig.series("sampling_policy_execution_count", &[("policy", "test.errors")]),
+        2,
+        "not asked when one dropped"
+    );
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_policies_is_shown() {
+    let rig = Rig::new(&format!("{{decision_wait: 1s, num_traces: 100000, {ERRORS}}}")).await;
+    rig.offer((0..20_000).map(span).collect()).await.unwrap();
+    pass(2500).await;
+    // 313 of the decisions were timed, each counts for 64: that is more than a clock tick.
+    assert!(rig.metric("sampling_policy_execution_time_sum") > 0);
+    rig.stop().await;
+}

@@ -92,7 +92,8 @@ fn compare(name: &str, everything: &[Vec<Span>], kept: &[Span]) -> f64 {
     let mut of_traces: BTreeMap<u64, (Counts, f64)> = BTreeMap::new();
     for span in kept {
         let threshold = TraceState::parse(&span.trace_state).unwrap().threshold;
-        let weight = threshold.unwrap_or_else(|| panic!("{name}: {span:?} has no weight")).adjusted_count();
+        assert!(threshold.is_some(), "{name}: {span:?} has no weight");
+        let weight = threshold.unwrap().adjusted_count();
         estimate.add(span, weight);
         plain.add(span, 1.0);
         let (counts, least) = of_traces.entry(number(span)).or_insert((Counts::default(), 0.0));
