@@ -44,6 +44,21 @@ async fn a_decision_falls_on_the_tick_after_the_wait_of_the_first_span() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn traces_that_began_before_the_process_are_counted() {
+    let rig = Rig::new(&format!("{{decision_wait: 1s, {ERRORS}}}")).await;
+    // An hour from now, unknown, long ago; one whose root began long ago and is not the first to arrive.
+    let later = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap() + Duration::from_secs(3600);
+    let begun = |span: Span, at: u64| Span { start_time_unix_nano: at, ..span };
+    let later = later.as_nanos() as u64;
+    rig.offer(vec![begun(span(1), later), begun(span(2), 0), begun(span(3), 1), begun(error(4), later)]).await.unwrap();
+    rig.offer(vec![begun(span(4), 1)]).await.unwrap();
+    pass(2500).await;
+    assert_eq!(rig.out().into_keys().collect::<Vec<_>>(), [4]);
+    assert_eq!(rig.world.metric("weir_tail_sampling_begun_before_start"), Some(2.0), "kept or not");
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_root_brings_the_decision_forward_but_never_back() {
     let rig = Rig::new(&format!("{{decision_wait: 10s, decision_wait_after_root_received: 2s, {ALL}}}")).await;
     pass(100).await;
