@@ -46,6 +46,7 @@ mod error;
 mod expand;
 mod id;
 mod inside;
+mod mask;
 mod merge;
 mod nearest;
 mod node;

@@ -1,13 +1,12 @@
 //! Errors as text with quoted lines and carets, as JSON, and as annotations of GitHub Actions.
 //!
-//! Quoted lines are masked: the places that decoding marked as secret, and whatever follows a key that sounds like one.
-//! Control characters are not passed on to a terminal.
+//! Quoted lines are masked ([`crate::mask`]). Control characters are not passed on to a terminal.
 
 use crate::{
     error::{ConfigError, Errors, Severity},
+    mask::{Line, Masks},
     origin::{Origin, Source},
     print,
-    schema::sounds_secret,
 };
 use std::{collections::HashMap, fmt::Write as _, sync::Arc};
 
@@ -120,9 +119,6 @@ fn place(origin: &Origin, part: Option<&str>, out: &mut String) {
     out.push('}');
 }
 
-/// A line as it may be shown: masked, without control characters, character by character.
-type Line = Arc<[char]>;
-
 struct Page {
     out: String,
     color: bool,
@@ -204,69 +200,4 @@ fn cut(line: &[char], skipped: usize) -> String {
 /// Control characters (terminal escapes too) as spaces.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// The character ranges of each source that must not be shown.
-struct Masks {
-    ranges: HashMap<*const Source, Vec<(u32, u32, u32)>>,
-}
-
-impl Masks {
-    fn new(origins: &[Origin]) -> Self {
-        let mut ranges: HashMap<*const Source, Vec<(u32, u32, u32)>> = HashMap::new();
-        for origin in origins {
-            if let Some(source) = origin.source() {
-                ranges.entry(Arc::as_ptr(source)).or_default().push((origin.line, origin.column, origin.length));
-            }
-        }
-        Self { ranges }
-    }
-
-    /// A line, masked and without control characters, as many characters as it has.
-    fn line(&self, source: &Arc<Source>, number: u32) -> Option<Line> {
-        let line = source.line(number)?;
-        let mut chars: Vec<char> = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        mask_by_name(&mut chars);
-        for (first, column, length) in self.ranges.get(&Arc::as_ptr(source)).into_iter().flatten() {
-            if *first > number {
-                continue;
-            }
-            // walk from the start of the secret to this line
-            let mut left = usize::try_from(*length).unwrap_or(usize::MAX);
-            let mut start = usize::try_from(column.saturating_sub(1)).unwrap_or(0);
-            for earlier in *first..number {
-                if left == 0 {
-                    break;
-                }
-                let passed = source.line(earlier).map_or(0, |line| line.chars().count()).saturating_sub(start) + 1;
-                left = left.saturating_sub(passed);
-                start = 0;
-            }
-            let end = start.saturating_add(left).min(chars.len());
-            chars.get_mut(start.min(end)..end).into_iter().flatten().filter(|c| **c != ' ').for_each(|c| *c = '*');
-        }
-        Some(chars.into())
-    }
-}
-
-/// Masks what follows `password:`, `token=` and the like, up to the end of the line, unless it is a reference.
-fn mask_by_name(chars: &mut [char]) {
-    let Some(separator) = (0..chars.len()).find(|at| {
-        matches!(chars[*at], ':' | '=') && {
-            let name: String = chars[..*at]
-                .iter()
-                .rev()
-                .skip_while(|c| matches!(c, ' ' | '"' | '\''))
-                .take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
-                .collect();
-            sounds_secret(&name.chars().rev().collect::<String>())
-        }
-    }) else {
-        return;
-    };
-    let value: String = chars.iter().skip(separator + 1).filter(|c| !matches!(c, ' ' | '"' | '\'')).collect();
-    if value.starts_with("${") && value.find('}') == Some(value.len() - 1) {
-        return;
-    }
-    chars.iter_mut().skip(separator + 1).filter(|c| **c != ' ').for_each(|c| *c = '*');
 }

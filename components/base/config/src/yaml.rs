@@ -139,6 +139,11 @@ impl<'a> Builder<'a, '_> {
                 return error.at(&tab).with_fix("indent with spaces: YAML does not allow tabs there");
             }
         }
+        let line = self.source.line(origin.line).unwrap_or("");
+        let column = usize::try_from(origin.column).unwrap_or(0);
+        if line.chars().skip(column.saturating_sub(2)).take(2).eq("${".chars()) {
+            return error.with_fix("put the `${…}` in quotes: without, its brace means a map here");
+        }
         error
     }
 
