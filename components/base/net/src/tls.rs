@@ -1,10 +1,12 @@
 //! TLS on rustls with ring: settings as the Collector has them, certificates that reload, errors that name the file.
 //!
 //! TLS 1.2 and 1.3 only, AEAD suites only: what rustls lacks is refused by name while the configuration is checked, never
-//! silently weakened. Private keys live in memory only while a configuration is built.
+//! silently weakened. Private keys live in memory only while a configuration is built. ring has no key exchange that is safe
+//! from quantum computers; [`hybrid`] puts one together.
 
 mod client;
 mod config;
+mod hybrid;
 mod material;
 mod server;
 mod suites;

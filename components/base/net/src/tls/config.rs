@@ -34,7 +34,8 @@ pub struct TlsMaterialConfig {
     /// Accept the names of insecure suites.
     #[config(no_effect = "there are no insecure cipher suites in weir")]
     pub include_insecure_cipher_suites: bool,
-    /// Key exchange groups in order of preference: `X25519`, `P256`, `P384`.
+    /// Key exchange groups in order of preference: `X25519`, `P256`, `P384`, `X25519MLKEM768` (TLS 1.3); empty for the first
+    /// three.
     pub curve_preferences: Vec<String>,
     /// How often files are read again; 0 for never.
     pub reload_interval: Duration,
@@ -81,9 +82,19 @@ impl TlsMaterialConfig {
                 v.error("cipher_suites", why);
             }
         }
+        let has_other = self.curve_preferences.iter().any(|name| matches!(suites::group(name), Ok(Some(_))));
         for name in &self.curve_preferences {
-            if let Err(why) = suites::group(name) {
-                v.error("curve_preferences", why);
+            match suites::group(name) {
+                Ok(Some(_)) => {}
+                Ok(None) if has_other => {
+                    let message = format!("the curve `{name}` has no effect: weir lacks it and uses the others");
+                    v.warning("curve_preferences", config::codes::NO_EFFECT, message);
+                }
+                Ok(None) => v.error(
+                    "curve_preferences",
+                    format!("curve `{name}` is not supported: use `X25519`, `P256`, `P384` or `X25519MLKEM768`"),
+                ),
+                Err(why) => v.error("curve_preferences", why),
             }
         }
     }

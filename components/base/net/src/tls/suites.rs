@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
 use rustls::{CipherSuite, SupportedProtocolVersion, version};
 
+use crate::tls::hybrid::X25519MlKem768;
 use crate::tls::{TlsError, TlsMaterialConfig};
 
 const SUITES: &[(&str, CipherSuite)] = &[
@@ -33,14 +34,15 @@ pub(super) fn suite(name: &str) -> Result<CipherSuite, String> {
     Err(format!("invalid TLS cipher suite: {name:?}"))
 }
 
-/// The key exchange group of that Go name.
-pub(super) fn group(name: &str) -> Result<&'static dyn SupportedKxGroup, String> {
+/// The key exchange group of that Go name; `None` for one that weir lacks.
+pub(super) fn group(name: &str) -> Result<Option<&'static dyn SupportedKxGroup>, String> {
     match name {
-        "X25519" => Ok(ring::kx_group::X25519),
-        "P256" => Ok(ring::kx_group::SECP256R1),
-        "P384" => Ok(ring::kx_group::SECP384R1),
-        "P521" | "X25519MLKEM768" => Err(format!("curve `{name}` is not supported: use `X25519`, `P256` or `P384`")),
-        other => Err(format!("invalid curve type: {other}; known are X25519, P256, P384")),
+        "X25519" => Ok(Some(ring::kx_group::X25519)),
+        "P256" => Ok(Some(ring::kx_group::SECP256R1)),
+        "P384" => Ok(Some(ring::kx_group::SECP384R1)),
+        "X25519MLKEM768" => Ok(Some(&X25519MlKem768)),
+        "P521" => Ok(None),
+        other => Err(format!("invalid curve type: {other}; known are X25519, P256, P384, X25519MLKEM768")),
     }
 }
 
@@ -56,7 +58,8 @@ pub(super) fn provider(config: &TlsMaterialConfig) -> Result<Arc<CryptoProvider>
         provider.cipher_suites.retain(|suite| suite.tls13().is_some() || allowed.contains(&suite.suite()));
     }
     if !config.curve_preferences.is_empty() {
-        let groups: Result<Vec<_>, String> = config.curve_preferences.iter().map(|name| group(name)).collect();
+        let groups: Result<Vec<_>, String> =
+            config.curve_preferences.iter().filter_map(|name| group(name).transpose()).collect();
         provider.kx_groups = groups.map_err(|why| TlsError::plain("curve_preferences", why))?;
     }
     Ok(Arc::new(provider))

@@ -110,6 +110,21 @@ async fn servers_are_verified_unless_told_otherwise() {
 }
 
 #[tokio::test]
+async fn both_sides_agree_on_a_group_that_both_allow() {
+    let (files, _) = Files::new();
+    let (server, _, _host) = files.serve("curve_preferences: [X25519MLKEM768, P521, P384]").await;
+    let with = |groups: &str| format!("{}, curve_preferences: [{groups}]", files.trusting());
+    for allowed in ["X25519MLKEM768", "X25519, X25519MLKEM768", "P256, P384", "X25519MLKEM768, P256"] {
+        assert_eq!(echo(&files.channel(&server, &with(allowed))).await.expect(allowed), "hi");
+    }
+    for (refused, more) in [("X25519, P256", ""), ("X25519MLKEM768, X25519", ", max_version: '1.2'")] {
+        let error = echo(&files.channel(&server, &format!("{}{more}", with(refused)))).await.unwrap_err();
+        assert!(matches!(error, CallError::Transport { phase: Phase::Tls, .. }), "{refused}: {error}");
+    }
+    stop(&server).await;
+}
+
+#[tokio::test]
 async fn plaintext_and_tls_that_meet_are_told_so() {
     let (files, _) = Files::new();
     let (server, _, host) = files.serve("").await;

@@ -242,8 +242,11 @@ fn settings_are_checked_and_bad_ones_named() {
     let channel = channel("{endpoint: 'a:1', auth: {authenticator: nobody}}");
     let error = channel.start(&host).unwrap_err().to_string();
     assert!(error.contains("`nobody` is not running"), "{error}");
-    let (_, warnings) = config::decode_str::<GrpcClientConfig>("{endpoint: 'a:1', read_buffer_size: 5}").unwrap();
-    assert_eq!(warnings.len(), 1);
+    for ineffective in ["read_buffer_size: 5", "tls: {curve_preferences: [P521, X25519]}"] {
+        let (_, warnings) =
+            config::decode_str::<GrpcClientConfig>(&format!("{{endpoint: 'a:1', {ineffective}}}")).unwrap();
+        assert_eq!(warnings.len(), 1, "{ineffective}");
+    }
 }
 
 /// Labels (without those of the component) and count of a histogram's only series.
