@@ -238,7 +238,8 @@ async fn records_stand_for_as_many_as_their_trace() {
     pass(7000).await;
     assert_eq!(rig.out(), ["half th:c", "new th:c", "tenth th:d"]);
     rig.stop().await;
-    let limit = "{name: limit, type: rate_limiting, rate_limiting: {spans_per_second: 10}}";
+    let limit = "{name: c, type: composite, composite: {max_total_spans_per_second: 10, composite_sub_policy: [{name: all, type: \
+                 always_sample}], rate_allocation: [{policy: all, percent: 100}]}}";
     let rig = Rig::with_policies("sampling_percentage: 100", limit).await;
     rig.spans(vec![span(0xd1, 0)]).await;
     rig.records(vec![record("new", 0xd1, INFO), carrying("half", "8")]).await;

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use sampling::Threshold;
+use sampling::{Randomness, Threshold};
 
 /// A bucket of tokens, full at the start.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub struct Bucket {
     burst: f64,
     tokens: f64,
     at: Duration,
+    /// The randomness of the first trace of a round that found no room.
+    rejected: Option<Randomness>,
 }
 
 impl Bucket {
@@ -21,7 +23,7 @@ impl Bucket {
     #[must_use]
     pub fn new(per_second: i64, burst: i64) -> Self {
         let burst = burst as f64;
-        Self { per_second: per_second as f64, burst, tokens: burst, at: Duration::ZERO }
+        Self { per_second: per_second as f64, burst, tokens: burst, at: Duration::ZERO, rejected: None }
     }
 
     /// Takes `count` tokens if there are so many.
@@ -34,6 +36,30 @@ impl Bucket {
             self.tokens -= count as f64;
         }
         has_room
+    }
+
+    /// Begins a round in which traces ask in order of their randomness, the highest first.
+    pub fn begin_round(&mut self) {
+        self.rejected = None;
+    }
+
+    /// Takes tokens in a round; none once there were too few for one. Whether it did.
+    pub fn take_in_order(&mut self, count: u64, randomness: Randomness, now: Duration) -> bool {
+        if self.rejected.is_some() {
+            return false;
+        }
+        let has_room = self.take(count, now);
+        if !has_room {
+            self.rejected = Some(randomness);
+        }
+        has_room
+    }
+
+    /// What the randomness of a trace had to exceed in the last round to find room: that of the first that found none, whatever its
+    /// own was. That makes the inverse probability an unbiased weight, as the bottom-k sketch does.
+    #[must_use]
+    pub fn threshold(&self) -> Threshold {
+        self.rejected.map_or(Threshold::ALWAYS, |first| Threshold::rejecting(first.bits() + 1))
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Plan {
     pub policies: Vec<Policy>,
     /// What policies remember, at the start.
     pub state: State,
+    /// Whether policies that limit rates keep traces in order of their randomness, so that it is known how likely that was.
+    pub orders_limits: bool,
 }
 
 fn parser() -> &'static Parser {
@@ -66,6 +68,7 @@ impl Plan {
         }
         drops.append(&mut others);
         compiler.plan.policies = drops;
+        compiler.plan.orders_limits = config.adjusted_counts && !compiler.plan.state.buckets.is_empty();
         if compiler.problems.is_empty() { Ok(compiler.plan) } else { Err(compiler.problems) }
     }
 }

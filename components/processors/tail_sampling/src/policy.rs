@@ -5,8 +5,9 @@
 //!
 //! A vote to keep says how likely it was. Policies that look at content are sure; shares and rates by the randomness of the
 //! trace ID have a threshold, and because they all use the same randomness, the least threshold of those that keep is that
-//! of the whole. Limits by arrival (`rate_limiting`, `bytes_limiting`, `composite`) have none that anybody could know:
-//! unless a sure vote decides, what they had a part in is kept without a threshold.
+//! of the whole. Limits (`rate_limiting`, `bytes_limiting`) have one where all that is due is looked at together ([`Limits`],
+//! [`crate::sampler`]). By arrival, and within `composite` always, they have none that anybody could know: unless a sure vote
+//! decides, what they had a part in is kept without a threshold.
 
 use std::time::Duration;
 
@@ -222,11 +223,24 @@ impl Decision {
     }
 }
 
+/// How policies that limit rates answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Limits {
+    /// By the order of arrival: how likely that was, nobody can tell.
+    #[default]
+    Arrival,
+    /// Everything that asks in this round takes tokens, in order of randomness; nothing else is counted, nobody votes.
+    Rehearsed,
+    /// By the thresholds that the rehearsal found.
+    Known,
+}
+
 /// What stays the same while a trace is decided.
 struct Asking<'a> {
     facts: &'a Facts,
     state: &'a mut State,
     now: Duration,
+    limits: Limits,
     /// Whether an answer depended on what else arrived, or was the opposite of one that depended on randomness.
     is_tainted: bool,
     /// What randomness must reach where nothing but chance keeps: the degraded mode's.
@@ -235,18 +249,28 @@ struct Asking<'a> {
     is_thinned: bool,
 }
 
-/// Decides about a trace. `told` hears the vote of every policy that was asked, by place. What only chance would keep must
-/// reach `rejected`, too.
+/// How is decided.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// When, since the start.
+    pub now: Duration,
+    /// What randomness must reach too, where only chance would keep.
+    pub rejected: Threshold,
+    /// Whether the first policy that keeps ends it.
+    pub first_match: bool,
+    /// How policies that limit rates answer.
+    pub limits: Limits,
+}
+
+/// Decides about a trace. `told` hears the vote of every policy that was asked, by place.
 pub fn decide(
     policies: &[Policy],
     facts: &Facts,
     state: &mut State,
-    now: Duration,
-    rejected: Threshold,
-    first_match: bool,
+    Terms { now, rejected, first_match, limits }: Terms,
     mut told: impl FnMut(usize, Vote),
 ) -> Decision {
-    let mut asking = Asking { facts, state, now, is_tainted: false, rejected, is_thinned: false };
+    let mut asking = Asking { facts, state, now, limits, is_tainted: false, rejected, is_thinned: false };
     let (mut kept, mut least, mut drops_by_chance): (Option<u16>, Option<Threshold>, bool) = (None, None, false);
     for (place, policy) in policies.iter().enumerate() {
         let vote = policy.node.ask(&mut asking);
@@ -372,29 +396,43 @@ impl Node {
                     other => other,
                 }
             }
+            Self::Composite { .. } if asking.limits == Limits::Rehearsed => Vote::NotSampled,
             Self::Composite { shares, policies } => {
                 asking.is_tainted = true;
-                for (place, (_, policy)) in policies.iter().enumerate() {
-                    match policy.ask(asking) {
-                        Vote::Sampled(_) => {
-                            let shares = asking.state.shares.get_mut(*shares);
-                            let has_room = shares.is_some_and(|shares| shares.take(place, facts.spans, asking.now));
-                            return if has_room { Vote::Sampled(Chance::Unknown) } else { Vote::NotSampled };
-                        }
-                        Vote::Error => return Vote::Error,
-                        Vote::NotSampled | Vote::Dropped => {}
-                    }
-                }
-                Vote::NotSampled
+                // Its parts go by arrival as it does itself.
+                let limits = std::mem::take(&mut asking.limits);
+                let vote = Self::first_with_room(*shares, policies, asking);
+                asking.limits = limits;
+                vote
             }
             Self::Throughput { rates, fields } => {
                 let values = fields.iter().map(|field| facts.fields.get(*field).copied().unwrap_or_default());
                 let kind = values.fold(facts.tenant, |kind, value| mix(kind ^ value)).max(1);
                 let Some(rates) = asking.state.rates.get_mut(*rates) else { return Vote::Error };
-                let threshold = rates.threshold(kind, facts.spans, asking.now);
+                let spans = if asking.limits == Limits::Rehearsed { 0 } else { facts.spans };
+                let threshold = rates.threshold(kind, spans, asking.now);
                 asking.by_randomness(threshold)
             }
         }
+    }
+}
+
+impl Node {
+    /// The vote of a composite policy.
+    fn first_with_room(shares: usize, policies: &[(Box<str>, Self)], asking: &mut Asking<'_>) -> Vote {
+        for (place, (_, policy)) in policies.iter().enumerate() {
+            match policy.ask(asking) {
+                Vote::Sampled(_) => {
+                    let (spans, now) = (asking.facts.spans, asking.now);
+                    let shares = asking.state.shares.get_mut(shares);
+                    let has_room = shares.is_some_and(|shares| shares.take(place, spans, now));
+                    return if has_room { Vote::Sampled(Chance::Unknown) } else { Vote::NotSampled };
+                }
+                Vote::Error => return Vote::Error,
+                Vote::NotSampled | Vote::Dropped => {}
+            }
+        }
+        Vote::NotSampled
     }
 }
 
@@ -417,8 +455,20 @@ impl Asking<'_> {
     }
 
     fn limited(&mut self, bucket: usize, count: u64) -> Vote {
-        self.is_tainted = true;
-        let has_room = self.state.buckets.get_mut(bucket).is_some_and(|bucket| bucket.take(count, self.now));
+        let randomness = self.facts.randomness();
+        let Some(bucket) = self.state.buckets.get_mut(bucket) else { return Vote::Error };
+        let has_room = match self.limits {
+            Limits::Arrival => {
+                self.is_tainted = true;
+                bucket.take(count, self.now)
+            }
+            // What is thinned anyway takes no tokens.
+            Limits::Rehearsed => self.rejected.keeps(randomness) && bucket.take_in_order(count, randomness, self.now),
+            Limits::Known => {
+                let threshold = bucket.threshold();
+                return self.by_randomness(threshold);
+            }
+        };
         if has_room { Vote::Sampled(Chance::Unknown) } else { Vote::NotSampled }
     }
 }

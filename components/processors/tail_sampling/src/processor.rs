@@ -158,9 +158,20 @@ async fn run(sampler: &Sampler) {
         }
         tokio::time::sleep_until(tick).await;
         let began = std::time::Instant::now();
-        for shard in sampler.shards() {
-            while sampler.decide_due(shard) {
+        if sampler.orders_limits() {
+            let mut round = sampler.begin_round();
+            while sampler.rehearse(&mut round) {
                 tokio::task::yield_now().await;
+            }
+            while sampler.decide_round(&mut round) {
+                tokio::task::yield_now().await;
+            }
+            sampler.shrink();
+        } else {
+            for shard in sampler.shards() {
+                while sampler.decide_due(shard) {
+                    tokio::task::yield_now().await;
+                }
             }
         }
         sampler.end_round(began.elapsed());

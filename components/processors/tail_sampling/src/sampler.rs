@@ -6,6 +6,7 @@
 mod answers;
 mod estate;
 mod gate;
+mod ordered;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -26,7 +27,7 @@ use crate::log::{Cause, DecisionLog, Entry, Names};
 use crate::metrics::{Metrics, TIMED_EVERY, Tally};
 use crate::output::{Marking, Writer};
 use crate::plan::Plan;
-use crate::policy::{Decision, State, Verdict, decide};
+use crate::policy::{Decision, Limits, State, Terms, Verdict, decide};
 use crate::remembered::{ByHash, REMEMBERED_BYTES};
 use crate::request::{Part, Reading, Request, first_of};
 use crate::rules::{OUT_SHARE, Rules};
@@ -345,6 +346,10 @@ impl Sampler {
 
     /// Decides about a trace and takes it out.
     fn decide(&self, shard: &mut Shard, hash: u64, cause: Cause, now: Duration, round: &mut Round) {
+        self.decide_by(Limits::Arrival, shard, hash, cause, now, round);
+    }
+
+    fn decide_by(&self, limits: Limits, shard: &mut Shard, hash: u64, cause: Cause, now: Duration, round: &mut Round) {
         let Some(trace) = shard.remove(hash) else { return };
         self.traces.fetch_sub(1, Ordering::Relaxed);
         let decision = if cause == Cause::TooLarge {
@@ -360,13 +365,17 @@ impl Sampler {
                 });
                 tally.vote(policy, vote, &trace.facts, took);
             };
-            let rejected = Threshold::rejecting(self.pressure.rejected(Class::Normal));
-            decide(policies, &trace.facts, &mut lock(&self.state), now, rejected, self.rules.first_match, told)
+            decide(policies, &trace.facts, &mut lock(&self.state), self.terms(now, limits), told)
         };
         round.tally.before_start += u64::from((1..process_began()).contains(&trace.facts.start));
         round.tally.decided(decision.verdict, cause, now.saturating_sub(trace.arrived));
         shard.remember(hash, decision, trace.floor, now);
         round.taken.push(Taken { trace, decision, cause });
+    }
+
+    fn terms(&self, now: Duration, limits: Limits) -> Terms {
+        let rejected = Threshold::rejecting(self.pressure.rejected(Class::Normal));
+        Terms { now, rejected, first_match: self.rules.first_match, limits }
     }
 
     /// Notes what a shard occupies and which of its traces is the oldest.
@@ -511,10 +520,7 @@ impl Sampler {
     pub fn decide_due(&self, place: usize) -> bool {
         let Some(shard) = self.shards.get(place) else { return false };
         let now = self.now();
-        let tick = now.as_secs();
-        // The degraded mode waits for a third of the time.
-        let is_trimmed = self.pressure.step() >= Step::Trim;
-        let ahead = if is_trimmed { self.rules.wait.as_secs() - self.rules.wait.as_secs().div_ceil(3) } else { 0 };
+        let (tick, ahead) = (now.as_secs(), self.ahead());
         let mut round = self.round();
         {
             let mut shard = lock(shard);
@@ -533,6 +539,12 @@ impl Sampler {
         let is_more = round.taken.len() == TURN;
         self.complete(round, false);
         is_more
+    }
+
+    /// Ticks before their time at which traces are due: the degraded mode waits for a third of it.
+    fn ahead(&self) -> u64 {
+        let wait = self.rules.wait.as_secs();
+        if self.pressure.step() >= Step::Trim { wait - wait.div_ceil(3) } else { 0 }
     }
 
     /// When the next tick is.

@@ -20,7 +20,7 @@ use support::{EPOCH_NS, MS, Rig, batch, lasting, number, pass, request, span, st
 use testkit::otlp_scramble::Random;
 use testkit::{Sink, Subject, World};
 
-const TRACES: u64 = 15_000;
+const TRACES: u64 = 10_000;
 /// Upper bounds of buckets of durations, in ms.
 const BOUNDS: [u64; 5] = [10, 50, 200, 1000, u64::MAX];
 
@@ -177,11 +177,28 @@ async fn of_a_tail_sampler() {
     let rare = "{name: r, type: string_attribute, string_attribute: {key: http.route, values: [/rare]}}";
     let half = "{name: h, type: probabilistic, probabilistic: {sampling_percentage: 50}}";
     let and = format!("{{name: a, type: and, and: {{and_sub_policy: [{rare}, {half}]}}}}");
+    let limit = "{name: m, type: rate_limiting, rate_limiting: {spans_per_second: 400}}";
+    let limited = format!("{{name: b, type: and, and: {{and_sub_policy: [{rare}, {limit}]}}}}");
     let drop = format!("{{name: d, type: drop, drop: {{drop_sub_policy: [{rare}]}}}}");
     for (name, policies, share) in [
         ("errors, slow, a tenth", &[ERRORS, SLOW, BASE][..], 0.05..0.3),
         ("throughput", &[ERRORS, throughput], 0.05..0.6),
         ("a half of some, a tenth of all", &[&and, BASE], 0.05..0.3),
+        (
+            "so many spans",
+            &[ERRORS, SLOW, "{name: l, type: rate_limiting, rate_limiting: {spans_per_second: 600}}"],
+            0.1..0.3,
+        ),
+        (
+            "so many bytes",
+            &[ERRORS, "{name: l, type: bytes_limiting, bytes_limiting: {bytes_per_second: 90000}}"],
+            0.1..0.4,
+        ),
+        (
+            "so many of some, or of all, and a share",
+            &[&limited, "{name: l, type: rate_limiting, rate_limiting: {spans_per_second: 200}}", BASE],
+            0.05..0.3,
+        ),
     ] {
         let kept = through(None, &tail(policies), &requests, calm).await;
         let found = compare(name, &requests, &kept);
@@ -223,7 +240,12 @@ async fn in_the_degraded_mode() {
     let throughput = "{name: t, type: throughput, throughput: {spans_per_second: 400, key: [http.route]}}";
     let half = "{name: h, type: probabilistic, probabilistic: {sampling_percentage: 50}}";
     for step in [Step::Thin, Step::Gate] {
-        for (name, policies) in [("shares", &[ERRORS, SLOW, half][..]), ("throughput", &[ERRORS, SLOW, throughput])] {
+        let limit = "{name: l, type: rate_limiting, rate_limiting: {spans_per_second: 1000}}";
+        for (name, policies) in [
+            ("shares", &[ERRORS, SLOW, half][..]),
+            ("throughput", &[ERRORS, SLOW, throughput]),
+            ("so many spans", &[ERRORS, limit]),
+        ] {
             let name = format!("{name} at {step}");
             let kept = through(None, &tail(policies), &requests, |world| pressed(world, step, 0.75)).await;
             let share = compare(&name, &requests, &kept);

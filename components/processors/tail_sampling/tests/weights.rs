@@ -56,6 +56,13 @@ async fn thresholds_are_raised_kept_or_erased() {
         (
             "{name: r, type: rate_limiting, rate_limiting: {spans_per_second: 100}}".to_owned(),
             format!("ot=th:8;{kept}"),
+            format!("ot=th:8;{kept}"),
+        ),
+        (
+            format!(
+                "{{name: c, type: composite, composite: {{max_total_spans_per_second: 100, composite_sub_policy: [{ERRORS}], rate_allocation: [{{policy: errors, percent: 100}}]}}}}"
+            ),
+            format!("ot=th:8;{kept}"),
             format!("ot={kept}"),
         ),
         (
