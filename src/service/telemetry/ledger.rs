@@ -14,7 +14,7 @@ const ITEMS: Metric = Metric {
 };
 const DIFFERENCE: Metric = Metric {
     name: "weir_ledger_difference",
-    help: "Items that entered minus items that left and items held; anything but 0 is a bug in weir",
+    help: "Items that entered minus items that left and items held or persisted; anything but 0 is a bug in weir",
     unit: "{items}",
     level: Level::Basic,
 };
@@ -52,7 +52,7 @@ fn rows(key: &AccountKey, totals: &Totals) -> Vec<(Labels, f64)> {
     rows
 }
 
-fn columns(totals: &Totals) -> [(&'static str, u64); 8] {
+fn columns(totals: &Totals) -> [(&'static str, u64); 9] {
     [
         ("received", totals.received),
         ("recovered", totals.recovered),
@@ -62,6 +62,7 @@ fn columns(totals: &Totals) -> [(&'static str, u64); 8] {
         ("rejected", totals.rejected),
         ("refused", totals.refused),
         ("held", totals.held),
+        ("persisted", totals.persisted),
     ]
 }
 

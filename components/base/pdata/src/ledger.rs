@@ -6,7 +6,11 @@
 //! goes down when a stake is dropped, whether or not anybody said where its items went. A component that loses items
 //! without saying so therefore shows up as a difference:
 //!
-//! `received + recovered + derived + copies - delivered - rejected - dropped - refused - held`
+//! `received + recovered + derived + copies - delivered - rejected - dropped - refused - held - persisted`
+//!
+//! *Persisted* are items that only a queue on disk holds: no live batch carries them ([`Stake::persist`]) until they are
+//! read again ([`Account::resume`]). What is persisted when the process ends is there for the next one, whose books it
+//! enters as *recovered*.
 //!
 //! Every move takes the account's lock once, so each account balances whenever its lock is free, and a [`Ledger::read`]
 //! is one consistent cut: it holds all the locks at once.
@@ -15,6 +19,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smallvec::SmallVec;
@@ -59,6 +64,8 @@ pub struct Totals {
     pub dropped: BTreeMap<&'static str, u64>,
     /// Carried by live batches now.
     pub held: u64,
+    /// On disk now, in a queue that outlives the process, and carried by no live batch.
+    pub persisted: u64,
 }
 
 impl Totals {
@@ -77,7 +84,7 @@ impl Totals {
     /// 0 when the books balance; positive when items vanished, negative when items appeared from nowhere.
     #[must_use]
     pub fn difference(&self) -> i128 {
-        i128::from(self.entered()) - i128::from(self.left()) - i128::from(self.held)
+        i128::from(self.entered()) - i128::from(self.left()) - i128::from(self.held) - i128::from(self.persisted)
     }
 }
 
@@ -130,6 +137,18 @@ impl Account {
     /// `items` are created inside the pipeline.
     pub fn derive(self: &Arc<Self>, items: u64) -> Stake {
         self.enter(items, |totals| &mut totals.derived)
+    }
+
+    /// `items` that were [persisted](Stake::persist) are read again. More than are persisted were persisted in part, the
+    /// others having been delivered: those are further copies, and enter as derived.
+    pub fn resume(self: &Arc<Self>, items: u64) -> Stake {
+        let mut totals = self.lock();
+        let known = items.min(totals.persisted);
+        totals.persisted -= known;
+        totals.derived += items - known;
+        totals.held += items;
+        drop(totals);
+        Stake { runs: SmallVec::from_iter([Run { account: Arc::clone(self), items }]) }
     }
 
     fn enter(self: &Arc<Self>, items: u64, field: impl FnOnce(&mut Totals) -> &mut u64) -> Stake {
@@ -207,6 +226,20 @@ impl Stake {
     #[must_use]
     pub fn account(&self) -> Option<&Arc<Account>> {
         self.runs.first().map(|run| &run.account)
+    }
+
+    /// The accounts of the items, in their order, and how many are in each.
+    pub fn runs(&self) -> impl Iterator<Item = (&Arc<Account>, u64)> {
+        self.runs.iter().map(|run| (&run.account, run.items))
+    }
+
+    /// The items are on disk and will be read from there; no batch carries them any longer.
+    pub fn persist(mut self) {
+        for run in std::mem::take(&mut self.runs) {
+            let mut totals = run.account.lock();
+            totals.held = totals.held.saturating_sub(run.items);
+            totals.persisted += run.items;
+        }
     }
 
     /// Appends the stake of items that were appended to the batch.
@@ -301,9 +334,17 @@ impl Drop for Stake {
 }
 
 /// All accounts of the process. They outlive reloads, so that nothing disappears from the books.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ledger {
     accounts: Mutex<BTreeMap<AccountKey, Arc<Account>>>,
+    run: u64,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        let run = RandomState::new().hash_one(std::process::id());
+        Self { accounts: Mutex::default(), run }
+    }
 }
 
 impl Ledger {
@@ -315,6 +356,13 @@ impl Ledger {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<AccountKey, Arc<Account>>> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A random number that tells these books from others: in storage, what these have as persisted from what an earlier process
+    /// left.
+    #[must_use]
+    pub fn run(&self) -> u64 {
+        self.run
     }
 
     /// The account of that pipeline and tenant, opened at first use.
@@ -382,6 +430,20 @@ mod tests {
         assert_eq!((a.read().delivered, a.read().rejected), (3, 0));
         assert_eq!((b.read().delivered, b.read().rejected), (2, 2));
         assert!(ledger.read().iter().all(|(_, totals)| totals.difference() == 0 && totals.held == 0));
+    }
+
+    #[test]
+    fn what_is_persisted_is_neither_held_nor_gone() {
+        let (_ledger, account) = open();
+        let mut stake = account.receive(10);
+        stake.split_front(4).settle(Outcome::Delivered);
+        stake.persist();
+        let totals = account.read();
+        assert_eq!((totals.held, totals.persisted, totals.left(), totals.difference()), (0, 6, 4, 0));
+        // The record has all ten of them.
+        account.resume(10).settle(Outcome::Delivered);
+        let totals = account.read();
+        assert_eq!((totals.persisted, totals.derived, totals.delivered, totals.difference()), (0, 4, 14, 0));
     }
 
     #[test]
