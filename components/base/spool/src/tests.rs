@@ -1,0 +1,5 @@
+mod crash;
+mod damage;
+mod disk;
+mod durable;
+mod model;
