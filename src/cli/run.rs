@@ -78,7 +78,7 @@ async fn live(args: &RunArgs) -> Result<(), Failure> {
 }
 
 fn stopped_at_once(ledger: &pdata::Ledger) -> ShutdownReport {
-    tracing::warn!("second signal: stopping at once; what the ledger shows as held is lost");
+    tracing::warn!("second signal: stopping at once; what the ledger shows as held is lost, but for queues on disk");
     ShutdownReport { accounts: ledger.read(), stopped: Default::default() }
 }
 

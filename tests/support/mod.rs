@@ -272,7 +272,7 @@ fn queued(destination: &Arc<Destination>) -> Factory {
     let destination = Arc::clone(destination);
     Factory::exporter::<Queued>("queued", move |settings, config, signal| {
         let Queued { timeout, delivery, .. } = Queued::clone(&config);
-        let parts = DeliverySettings { timeout, config: delivery, sent_labels: Vec::new() };
+        let parts = DeliverySettings { timeout, config: delivery, sent_labels: Vec::new(), place: String::new() };
         let transport: Arc<dyn Transport> = Arc::<Destination>::clone(&destination);
         let stage: Arc<dyn Stage> = Delivery::new(settings, signal, parts, transport);
         Ok(stage)

@@ -6,6 +6,7 @@ use pdata::{AuthData, Context, Gate};
 
 use crate::ComponentId;
 use crate::lifecycle::{BoxFuture, Component};
+use crate::storage::Storage;
 
 /// A service beside the pipelines. What else it can do is asked for by capability.
 pub trait Extension: Component {
@@ -21,6 +22,11 @@ pub trait Extension: Component {
 
     /// As a middleware of servers (`middlewares` of receivers): asked before a request's body is read.
     fn server_gate(&self) -> Option<Arc<Gate>> {
+        None
+    }
+
+    /// As a storage (`storage` of sending queues).
+    fn storage(self: Arc<Self>) -> Option<Arc<dyn Storage>> {
         None
     }
 
@@ -41,6 +47,8 @@ pub enum Role {
     ServerMiddleware,
     /// `middlewares` of a client.
     ClientMiddleware,
+    /// `storage`.
+    Storage,
     /// Something that only the component itself can tell.
     Other,
 }
@@ -54,6 +62,7 @@ impl Role {
             Self::ClientAuth => Arc::clone(extension).client_auth().is_some(),
             Self::ServerMiddleware => extension.server_gate().is_some(),
             Self::ClientMiddleware => false,
+            Self::Storage => Arc::clone(extension).storage().is_some(),
             Self::Other => true,
         }
     }
@@ -66,6 +75,7 @@ impl Role {
             Self::ClientAuth => ("auth::authenticator", "cannot authenticate requests of a client"),
             Self::ServerMiddleware => ("middlewares", "cannot be a middleware of a server"),
             Self::ClientMiddleware => ("middlewares", "cannot be a middleware of a client"),
+            Self::Storage => ("storage", "is not a storage extension"),
             Self::Other => ("", "is not what it is referred to for"),
         };
         if key.is_empty() { format!("extension `{id}` {what}") } else { format!("`{key}`: extension `{id}` {what}") }

@@ -17,7 +17,7 @@
 //! - Work that must happen once a batch was handed over happens in a task its client cannot cancel ([`run_to_end`]).
 //!
 //! Reading order: [`consumer`], [`error`], [`edge`], [`row`], [`fanout`], [`outbox`], [`lifecycle`], [`factory`],
-//! [`extension`], [`telemetry`], [`pressure`], [`decisions`].
+//! [`extension`], [`storage`], [`telemetry`], [`pressure`], [`decisions`].
 //!
 //! Deliberately absent: YAML (`config`), sockets and TLS (`net`), any concrete component.
 
@@ -37,6 +37,7 @@ pub mod parts;
 pub mod pressure;
 pub mod row;
 pub mod status;
+pub mod storage;
 pub mod telemetry;
 
 pub use config::ComponentId;
@@ -53,4 +54,5 @@ pub use outbox::{Outbox, OutboxSettings};
 pub use pressure::Pressure;
 pub use row::{Edit, Process, Processor, Row};
 pub use status::Code;
+pub use storage::{Storage, StorageClient, Stored};
 pub use telemetry::{Counter, Gauge, Histogram, Level, Registry, Telemetry};

@@ -66,7 +66,8 @@ pub(crate) struct Courier {
 pub(crate) struct Stop {
     /// When every attempt has ended.
     pub(crate) at: Instant,
-    /// Whether a successor goes on with what is not sent. Then attempts that run are the last ones.
+    /// Whether somebody goes on with what is not sent: a successor, or the next process. Then attempts that run are the last
+    /// ones.
     pub(crate) hands_over: bool,
 }
 
@@ -207,7 +208,7 @@ impl Courier {
         passed(self.stopping().await.map(|stop| stop.at)).await;
     }
 
-    /// Waits for the time when no further request is begun: at once when a successor goes on, else as the attempts.
+    /// Waits for the time when no further request is begun: at once when somebody goes on, else as the attempts.
     pub(crate) async fn closing(&self) {
         match self.stopping().await {
             Some(Stop { hands_over: true, .. }) => {}

@@ -50,7 +50,7 @@ impl DeliveryConfig {
     /// The extensions it refers to.
     #[must_use]
     pub fn extension_refs(&self) -> Vec<component::ExtensionRef> {
-        self.sending_queue.get().and_then(|queue| queue.storage.clone()).into_iter().map(Into::into).collect()
+        self.sending_queue.get().and_then(|queue| queue.storage_ref()).into_iter().collect()
     }
 }
 
@@ -185,6 +185,12 @@ impl QueueConfig {
         if sizer == self.queue_sizer() && batch.min_size > self.queue_size {
             v.error("batch::min_size", "`min_size` must be less than or equal to `queue_size`");
         }
+    }
+
+    /// The extension that keeps it on disk.
+    #[must_use]
+    pub fn storage_ref(&self) -> Option<component::ExtensionRef> {
+        self.storage.clone().map(|id| component::ExtensionRef { id, role: component::Role::Storage })
     }
 
     /// The unit of the queue.

@@ -8,6 +8,9 @@
 //! end. The rest passes into the successor's queue, in front and beyond its capacity: nothing is dropped, and new batches
 //! are refused there until there is room. Senders that wait for their outcome take their batch to the successor
 //! themselves. An exporter without a sending queue has one of capacity 0 for what it inherits.
+//!
+//! With a queue on disk, nothing further is sent once the end begins, be it a shutdown or a reload: what is left stays on disk,
+//! where a successor with the same storage goes on with it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -15,8 +18,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use component::pressure::{Reported, Source};
 use component::telemetry::Observer;
 use component::{
-    Accepted, BoxFuture, Component, ConsumeFuture, ConsumeResult, Consumer, Deadline, DeliveryError, Host, Settings,
-    ShutdownError, StartError,
+    Accepted, BoxFuture, Component, ConsumeFuture, ConsumeResult, Consumer, Deadline, DeliveryError, Host, Kind,
+    Settings, ShutdownError, StartError, Storage, StorageClient,
 };
 use pdata::account::RETRY_HINT;
 use pdata::batch::Pending;
@@ -28,11 +31,13 @@ use crate::attempt::{Courier, Slot, Stop};
 use crate::backoff::Retry;
 use crate::claims::{Request, Tally, Waiter};
 use crate::config::{DeliveryConfig, QueueConfig, Sizer, TimeoutConfig};
+use crate::disk::DiskQueue;
 use crate::feed::{Batching, Feed};
 use crate::limit::SizeLimit;
 use crate::memory::MemoryQueue;
 use crate::metrics::{LAST_SUCCESS_AGE, Metrics, QUEUE_CAPACITY, QUEUE_SIZE};
-use crate::queue::{Entry, PutError, PutRefusal, Queue};
+use crate::queue::{Entry, PutError, PutRefusal, Queue, Record};
+use crate::record;
 use crate::report::Report;
 use crate::transport::Transport;
 
@@ -48,6 +53,9 @@ pub struct DeliverySettings {
     pub config: DeliveryConfig,
     /// Further labels of the counters of items sent: `server_address` and the like.
     pub sent_labels: Vec<(&'static str, String)>,
+    /// Tells apart several of one exporter and signal (an endpoint's address); empty for the only one. Part of what its queue
+    /// is called on disk.
+    pub place: String,
 }
 
 /// An exporter: a [`Transport`] inside the onion.
@@ -67,6 +75,8 @@ struct Queued {
     /// `None` when senders send themselves. The queue then holds only what was inherited.
     config: Option<QueueConfig>,
     queue: Arc<dyn Queue>,
+    /// The same, if it is on disk, and under which name.
+    disk: Option<(DiskQueue, String)>,
     slots: Arc<Semaphore>,
 }
 
@@ -93,15 +103,19 @@ impl Delivery {
         parts: DeliverySettings,
         transport: Arc<dyn Transport>,
     ) -> Arc<Self> {
-        let DeliverySettings { timeout, config, sent_labels } = parts;
+        let DeliverySettings { timeout, config, sent_labels, place } = parts;
         let queueing = config.sending_queue.get().cloned();
-        let queue: Arc<dyn Queue> = Arc::new(match &queueing {
-            Some(config) => {
-                let capacity = u64::try_from(config.queue_size).unwrap_or(1);
-                MemoryQueue::new(capacity, config.queue_sizer(), config.block_on_overflow)
-            }
-            None => MemoryQueue::new(0, Sizer::Requests, false),
+        let (capacity, sizer, waits_for_room) = queueing.as_ref().map_or((0, Sizer::Requests, false), |config| {
+            (u64::try_from(config.queue_size).unwrap_or(1), config.queue_sizer(), config.block_on_overflow)
         });
+        let disk = queueing.as_ref().filter(|config| config.storage.is_some()).map(|_| {
+            let name = if place.is_empty() { signal.to_string() } else { format!("{signal}_{place}") };
+            (DiskQueue::new(capacity, sizer, waits_for_room), name)
+        });
+        let queue: Arc<dyn Queue> = match &disk {
+            Some((queue, _)) => Arc::new(queue.clone()),
+            None => Arc::new(MemoryQueue::new(capacity, sizer, waits_for_room)),
+        };
         let consumers = queueing.as_ref().map_or(QueueConfig::default().num_consumers, |config| config.num_consumers);
         let slots = usize::try_from(consumers).unwrap_or(1).clamp(1, Semaphore::MAX_PERMITS);
         let configured = queueing.as_ref().and_then(|queueing| {
@@ -130,7 +144,7 @@ impl Delivery {
             settings,
             signal,
             courier: Arc::new(courier),
-            queue: Queued { config: queueing, queue, slots: Arc::new(Semaphore::new(slots)) },
+            queue: Queued { config: queueing, queue, disk, slots: Arc::new(Semaphore::new(slots)) },
             direct: Semaphore::new(DIRECT_MAX as usize),
             heir: OnceLock::new(),
             running: Mutex::default(),
@@ -146,21 +160,36 @@ impl Delivery {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Refuses a `storage` that cannot keep a queue.
-    fn check_storage(&self, host: &Host) -> Result<(), StartError> {
-        let Some(storage) = self.queue.config.as_ref().and_then(|config| config.storage.as_ref()) else {
-            return Ok(());
+    /// The storage that keeps the queue, if there is to be one.
+    fn storage(&self, host: &Host) -> Result<Option<Arc<dyn Storage>>, StartError> {
+        let Some(id) = self.queue.config.as_ref().and_then(|config| config.storage.as_ref()) else {
+            return Ok(None);
         };
+        let refused = |why: &str| {
+            StartError::plain(&self.settings.id, format!("open `sending_queue::storage`: extension `{id}` {why}"))
+        };
+        let extension = host.extension(id).ok_or_else(|| refused("is not running"))?;
+        extension.storage().map(Some).ok_or_else(|| refused("is not a storage extension"))
+    }
+
+    /// Opens the queue that `storage` keeps.
+    async fn open(&self, storage: &dyn Storage, host: &Host) -> Result<(), StartError> {
+        let Some((disk, name)) = &self.queue.disk else { return Ok(()) };
         let id = &self.settings.id;
-        Err(match host.extension(storage) {
-            None => {
-                StartError::plain(id, format!("open `sending_queue::storage`: extension `{storage}` is not running"))
+        let client =
+            StorageClient { kind: Kind::Exporter, id: id.clone(), name: name.clone(), content: record::CONTENT };
+        let found = loop {
+            let spool = storage.spool(&client).await;
+            let spool = spool.map_err(|error| StartError::new(id, "open `sending_queue::storage`", error))?;
+            let recovered = self.courier.metrics.recovered();
+            if let Some(found) = disk.open(spool, host.account(), host.ledger(), recovered) {
+                break found;
             }
-            Some(_) => StartError::plain(
-                id,
-                format!("open `sending_queue::storage`: extension `{storage}` is not a storage extension"),
-            ),
-        })
+        };
+        if found.records > 0 {
+            self.courier.report.found(found);
+        }
+        Ok(())
     }
 
     async fn enqueue(&self, config: &QueueConfig, batch: Batch) -> ConsumeResult {
@@ -230,7 +259,8 @@ impl Delivery {
         self.queue.queue.close();
         self.courier.stop.send_if_modified(|stop| {
             let first = stop.is_none();
-            stop.get_or_insert(Stop { at: deadline.instant(), hands_over: heir.is_some() });
+            let hands_over = heir.is_some() || self.queue.queue.outlives_process();
+            stop.get_or_insert(Stop { at: deadline.instant(), hands_over });
             first
         });
         let Running { dispatcher, observers, reported } = std::mem::take(&mut *self.running());
@@ -240,8 +270,15 @@ impl Delivery {
         }
         let left = self.queue.queue.take_left();
         match heir {
-            Some(heir) => self.pass_on(left, &**heir).await,
+            Some(heir) => {
+                self.pass_on(left, &**heir).await;
+                self.pass_on_kept(&**heir, deadline).await;
+            }
             None => self.settle(left),
+        }
+        let kept = self.queue.queue.finish().await;
+        if kept.records > 0 {
+            self.courier.report.kept(kept, heir.is_some());
         }
         if self.queue.config.is_none()
             && let Ok(all) = self.direct.acquire_many(DIRECT_MAX).await
@@ -279,6 +316,31 @@ impl Delivery {
         }
         // It has stopped as well.
         self.settle(refused);
+    }
+
+    /// Gives the successor what is on disk, if it does not find it there itself, one record after the other, and as far as
+    /// memory reaches: it may keep what it gets in memory. The rest stays where it is.
+    async fn pass_on_kept(&self, heir: &dyn Consumer, deadline: Deadline) {
+        let (mut items, mut batches) = (0, 0);
+        let account = &self.settings.account;
+        while account.held() < account.cap() / 2
+            && !deadline.has_passed()
+            && let Some(Record { ticket, entry }) = self.queue.queue.next_kept().await
+        {
+            let passed = entry.batch.items();
+            match heir.inherit(entry.batch).await {
+                Ok(_) => self.queue.queue.commit(ticket),
+                Err(mut error) => {
+                    self.queue.queue.give_back(ticket, error.take_undelivered().into_iter().collect());
+                    break;
+                }
+            }
+            items += passed;
+            batches += 1;
+        }
+        if items > 0 {
+            self.courier.report.handed_over(items, batches);
+        }
     }
 
     /// Settles what the deadline left in a queue that does not outlive the process.
@@ -374,15 +436,21 @@ impl Consumer for Delivery {
 impl Component for Delivery {
     fn start<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<(), StartError>> {
         Box::pin(async move {
-            self.check_storage(host)?;
+            let storage = self.storage(host)?;
             self.courier.transport.start(host).await?;
+            if let Some(storage) = storage
+                && let Err(error) = self.open(&*storage, host).await
+            {
+                self.courier.transport.shutdown().await;
+                return Err(error);
+            }
             self.courier.report.started(host);
             let courier = Arc::clone(&self.courier);
             let labels = [("data_type", self.signal.as_str()), ("destination", courier.report.destination())];
             let age = Arc::clone(&courier);
             let age = move || age.report.last_success_age_seconds();
             let last_success = self.settings.telemetry.gauge(LAST_SUCCESS_AGE, &labels, age);
-            let Queued { config, queue, slots } = &self.queue;
+            let Queued { config, queue, slots, .. } = &self.queue;
             let batching = config.as_ref().and_then(|config| {
                 let mut batching = Batching::of_config(config, config.batch.get()?);
                 batching.metadata_keys.extend(self.courier.transport.metadata_keys());

@@ -10,9 +10,9 @@
 //! - What exceeds the size a destination takes is split before it is sent, and again after a refusal for size.
 //! - An exporter that a reload replaces passes its queue to its successor; nothing is dropped by that.
 //! - During shutdown sending and retrying go on until the deadline; only what is left then is dropped, with numbers in
-//!   the log, or stays in a queue that outlives the process.
+//!   the log. A queue on disk keeps it instead: no further attempt is begun, and the next process goes on.
 //!
-//! Reading order: [`config`], [`transport`], [`queue`] (the interface) and `memory` (in memory), `claims` (which items
+//! Reading order: [`config`], [`transport`], [`queue`] (the interface), `memory` and [`disk`] (in memory, on disk), `record` (what is stored), `claims` (which items
 //! belong to which record), `feed` (batching), `backoff`, `limit` (sizes), `attempt` (one request to its end),
 //! [`delivery`] (lifecycle), `metrics` and `report` (what operators see).
 //!
@@ -23,18 +23,21 @@ mod backoff;
 mod claims;
 pub mod config;
 pub mod delivery;
+pub mod disk;
 mod feed;
 mod limit;
 mod memory;
 mod metrics;
 pub mod queue;
+mod record;
 mod report;
 pub mod transport;
 
 pub use config::{BatchConfig, DeliveryConfig, PartitionConfig, QueueConfig, RetryConfig, Sizer, TimeoutConfig};
 pub use delivery::{Delivery, DeliverySettings};
+pub use disk::DiskQueue;
 pub use memory::MemoryQueue;
-pub use queue::{Entry, PutError, PutRefusal, Queue, Record, Ticket};
+pub use queue::{Entry, Kept, PutError, PutRefusal, Queue, Record, Ticket};
 pub use transport::{SendError, SizeRefusal, Transport, user_agent};
 
 #[cfg(test)]

@@ -45,6 +45,12 @@ const REJECTED: Metric = metric(
     "{items}",
     Level::Basic,
 );
+const RECOVERED: Metric = metric(
+    "weir_exporter_recovered_items",
+    "Items read from a queue on disk that an earlier process left there",
+    "{items}",
+    Level::Basic,
+);
 const IN_FLIGHT: Metric =
     metric("otelcol_exporter_in_flight_requests", "Requests being sent", "{requests}", Level::Normal);
 const SEND_SIZE: Metric =
@@ -119,6 +125,11 @@ impl Metrics {
         let permanent = if permanent { "true" } else { "false" };
         let labels = [("error_type", error_type), ("error_permanent", permanent)];
         self.telemetry.counter(send_failed(self.signal), &labels).add(items);
+    }
+
+    /// Items that an earlier process left on disk.
+    pub(crate) fn recovered(&self) -> Counter {
+        self.telemetry.counter(RECOVERED, &[("data_type", self.signal.as_str())])
     }
 
     pub(crate) fn rejected(&self, items: u64) {

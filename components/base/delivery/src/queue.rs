@@ -99,14 +99,25 @@ pub struct PutError {
     pub entry: Box<Entry>,
 }
 
+/// What stays on disk when a queue that outlives the process ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Records.
+    pub records: u64,
+    /// Items in them.
+    pub items: u64,
+    /// Whether another queue has them now: that of a successor.
+    pub is_shared: bool,
+}
+
 /// A queue of records: first in, first out.
 pub trait Queue: Send + Sync + 'static {
     /// Takes responsibility for `entry`: in memory at once, on disk when it is durable there. Waits for room only where
     /// configured to, at most until the deadline in the batch's context.
     fn put(&self, entry: Entry) -> BoxFuture<'_, Result<(), PutError>>;
 
-    /// As [`Queue::put`], for what the queue of a predecessor held: in front of everything that was put, and beyond the
-    /// capacity if need be. Other puts find no room until what is held fits again. Refuses only when it is closed, or cannot
+    /// As [`Queue::put`], for what the queue of a predecessor held: in front of everything that was put (a queue on disk only
+    /// appends), and beyond the capacity if need be. Other puts find no room until what is held fits again. Refuses only when it is closed, or cannot
     /// store it.
     fn inherit(&self, entry: Entry) -> BoxFuture<'_, Result<(), PutError>>;
 
@@ -121,12 +132,29 @@ pub trait Queue: Send + Sync + 'static {
     /// process keeps the record, one in memory keeps them for [`Queue::take_left`].
     fn give_back(&self, ticket: Ticket, undelivered: Vec<Batch>);
 
-    /// Refuses further puts, those that wait for room included, and lets [`Queue::claim`] come to its end.
+    /// Refuses further puts, those that wait for room included, and lets [`Queue::claim`] come to its end: when everything was
+    /// claimed, or at once if what is left stays.
     fn close(&self);
 
     /// After [`Queue::close`]: takes out what would be gone with the process, in the order of the tickets. Empty for queues
     /// that outlive it.
     fn take_left(&self) -> Vec<Entry>;
+
+    /// Whether what is left stays for the next process.
+    fn outlives_process(&self) -> bool {
+        false
+    }
+
+    /// After [`Queue::close`]: claims the oldest record that would stay, to be passed on to a successor that does not find it
+    /// there. `None` when there is none.
+    fn next_kept(&self) -> BoxFuture<'_, Option<Record>> {
+        Box::pin(async { None })
+    }
+
+    /// After everything was committed or given back: makes durable what is known and lets go of it. Says what stays.
+    fn finish(&self) -> BoxFuture<'_, Kept> {
+        Box::pin(async { Kept::default() })
+    }
 
     /// Room taken, in the queue's unit.
     fn used(&self) -> u64;

@@ -13,9 +13,10 @@ use std::time::Duration;
 use component::lifecycle::Health;
 use component::{Code, ComponentId, Host};
 use pdata::Signal;
+use spool::Size;
 use tokio::time::Instant;
 
-use crate::queue::Queue;
+use crate::queue::{Kept, Queue};
 use crate::transport::SendError;
 
 /// Time between two lines of one cause.
@@ -237,6 +238,32 @@ impl Report {
     pub(crate) fn handed_over(&self, items: u64, batches: usize) {
         let (exporter, signal, destination) = (&self.exporter, self.signal, &self.destination);
         tracing::info!(%exporter, %signal, %destination, items, batches, "the queue passes to the exporter's successor");
+    }
+
+    /// An earlier process left something on disk.
+    pub(crate) fn found(&self, found: Size) {
+        let (exporter, signal, destination) = (&self.exporter, self.signal, &self.destination);
+        let Size { records, items, bytes } = found;
+        tracing::info!(%exporter, %signal, %destination, items, records, bytes, "found on disk what was not sent before");
+    }
+
+    /// What was not sent stays on disk.
+    pub(crate) fn kept(&self, kept: Kept, has_successor: bool) {
+        let (exporter, signal, destination) = (&self.exporter, self.signal, &self.destination);
+        let Kept { records, items, is_shared } = kept;
+        match (is_shared, has_successor) {
+            (true, _) => tracing::info!(
+                %exporter, %signal, %destination, items, records, "the queue on disk passes to the exporter's successor"
+            ),
+            (false, false) => tracing::info!(
+                %exporter, %signal, %destination, items, records, lost_items = 0_u64,
+                "what was not sent stays on disk for the next start"
+            ),
+            (false, true) => tracing::warn!(
+                %exporter, %signal, %destination, items, records, lost_items = 0_u64,
+                "what was not sent stays on disk until an exporter of this ID has this storage again"
+            ),
+        }
     }
 
     /// The shutdown's deadline came before everything was sent.

@@ -4,6 +4,7 @@ mod batching;
 mod drain;
 mod handover;
 mod model;
+mod persistence;
 mod queueing;
 mod reporting;
 mod retrying;

@@ -32,12 +32,13 @@ pub fn factory() -> Factory {
                 sending_queue: config.sending_queue.clone(),
             },
             sent_labels: Vec::new(),
+            place: String::new(),
         };
         let transport = Arc::new(Debug::new(&settings, &config));
         Ok(Delivery::new(settings, signal, parts, transport))
     })
     .with_signals(Stability::Alpha, &Signal::ALL)
-    .with_references::<DebugConfig>(|config| {
-        config.sending_queue.get().and_then(|queue| queue.storage.clone()).into_iter().collect()
+    .with_extension_refs::<DebugConfig>(|config| {
+        config.sending_queue.get().and_then(|queue| queue.storage_ref()).into_iter().collect()
     })
 }

@@ -44,6 +44,7 @@ pub fn factory() -> Factory {
                 sending_queue: ::config::Optional::none(),
             },
             sent_labels: Vec::new(),
+            place: String::new(),
         };
         let transport = Arc::new(FileTransport::new(&settings, &config, files));
         Ok(Delivery::new(settings, signal, parts, transport))

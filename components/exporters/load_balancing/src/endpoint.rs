@@ -60,6 +60,7 @@ impl Endpoint {
             timeout: config.timeout.clone(),
             config: config.delivery.clone(),
             sent_labels: transport.sent_labels(),
+            place: address.to_owned(),
         };
         let watched = Watched { inner: transport, vitals: Arc::clone(&vitals) };
         let delivery = Delivery::new(own, signal, parts, Arc::new(watched));

@@ -20,6 +20,7 @@ pub fn factory() -> Factory {
             timeout: config.timeout.clone(),
             config: config.delivery.clone(),
             sent_labels: transport.sent_labels(),
+            place: String::new(),
         };
         Ok(Delivery::new(settings, signal, parts, Arc::new(transport)))
     })

@@ -26,6 +26,7 @@ pub fn factory() -> Factory {
             timeout: config.attempt_timeout(),
             config: config.delivery.clone(),
             sent_labels: transport.sent_labels(),
+            place: String::new(),
         };
         Ok(Delivery::new(settings, signal, parts, Arc::new(transport)))
     })

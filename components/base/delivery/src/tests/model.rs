@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use component::{Component, Consumer, Deadline};
+use component::{Component, Consumer, Deadline, Kind, Storage, StorageClient};
 use pdata::{Context, Outcome};
 use proptest::prelude::*;
+use spool::Options;
 
+use super::persistence::{Disk, with_disk};
 use super::support::{Answer, Bench, Extra, ms, name, unavailable};
 use crate::{SendError, SizeRefusal};
 
@@ -57,6 +59,8 @@ fn yaml() -> impl Strategy<Value = String> {
         Just("queue_size: 60, sizer: items".to_owned()),
         Just("queue_size: 8, num_consumers: 2, block_on_overflow: true".to_owned()),
         Just("queue_size: 20, wait_for_result: true".to_owned()),
+        Just("queue_size: 20, storage: disk".to_owned()),
+        Just("queue_size: 60, sizer: items, storage: disk, block_on_overflow: true".to_owned()),
     ];
     let batch = prop_oneof![
         Just(""),
@@ -77,7 +81,9 @@ async fn run(yaml: String, steps: Vec<Step>, moods: Vec<Mood>, limit: Option<usi
     let rejected_partly = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&rejected_partly);
     let extra = Extra { limit, ..Extra::default() };
-    let bench = Bench::with(&yaml, extra, move |seen| match moods.lock().unwrap().next().unwrap_or(Mood::Take) {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Disk::new(folder.path(), Options { resident_bytes: 400, segment_bytes: 10_000, ..Options::default() });
+    let bench = Bench::unstarted(&yaml, extra, move |seen| match moods.lock().unwrap().next().unwrap_or(Mood::Take) {
         Mood::Take => Answer::Take,
         Mood::Slow => Answer::TakeAfter(ms(300)),
         Mood::Refuse => unavailable(),
@@ -91,8 +97,9 @@ async fn run(yaml: String, steps: Vec<Step>, moods: Vec<Mood>, limit: Option<usi
             Answer::Fail(SendError::permanent("RESOURCE_EXHAUSTED", "big").with_size(SizeRefusal::Named(None)))
         }
         Mood::Hang => Answer::Hang,
-    })
-    .await;
+    });
+    with_disk(&bench, &disk);
+    bench.delivery.start(&bench.host).await.unwrap();
     let (mut senders, mut replaced) = (Vec::new(), Vec::new());
     let mut current = Arc::clone(&bench.delivery);
     let mut next_id = 0;
@@ -144,13 +151,22 @@ async fn run(yaml: String, steps: Vec<Step>, moods: Vec<Mood>, limit: Option<usi
     assert_eq!(a.rejected + b.rejected, bench.metric("weir_exporter_rejected_items"));
     let taken = bench.taken();
     assert_eq!(a.delivered + b.delivered + rejected_partly.load(Ordering::Relaxed), taken.len() as u64);
-    // No item was taken twice, and each is one that was sent.
+    // No item was taken twice but those of records on disk that had been delivered in part, and each is one that was sent.
     let mut counts = BTreeMap::new();
-    taken.iter().for_each(|name| *counts.entry(name.clone()).or_insert(0) += 1);
-    assert!(counts.values().all(|count| *count == 1), "{counts:?}");
+    taken.iter().for_each(|name| *counts.entry(name.clone()).or_insert(0_u64) += 1);
+    let twice: u64 = counts.values().map(|count| count - 1).sum();
+    let (derived, persisted) = (a.derived + b.derived, a.persisted + b.persisted);
+    let client = StorageClient {
+        kind: Kind::Exporter,
+        id: "test/1".parse().unwrap(),
+        name: "traces".to_owned(),
+        content: crate::record::CONTENT,
+    };
+    let on_disk = disk.spool(&client).await.unwrap().held().items;
+    assert!(persisted <= on_disk && twice <= derived + on_disk - persisted, "{twice} {derived} {on_disk} {persisted}");
     assert!(counts.keys().all(|taken| *taken < name(next_id, 8)));
     let named: u64 = [&a, &b].iter().map(|books| books.left()).sum();
-    assert_eq!(named, next_id);
+    assert_eq!(named + persisted, next_id + derived);
     assert_eq!(bench.metric("otelcol_exporter_in_flight_requests"), 0);
     assert_eq!(bench.metric("otelcol_exporter_queue_size"), 0);
 }

@@ -255,6 +255,7 @@ fn build(
         timeout: block.timeout,
         config: block.delivery,
         sent_labels: vec![("server_address", "test".into())],
+        place: String::new(),
     };
     let transport: Arc<dyn Transport> = Arc::<Destination>::clone(destination);
     Delivery::new(settings, Signal::Traces, parts, transport)

@@ -1,0 +1,61 @@
+//! What storage extensions are for: queues that outlive the process.
+//!
+//! An extension answers [`Extension::storage`](crate::Extension::storage) with a [`Storage`], which opens a spool (`base/spool`)
+//! for each of its clients. Receivers that remember how far they have read will want a few small values instead; that is
+//! another method of the same trait, with a default that refuses, once there is one of them.
+
+use std::fmt;
+
+use pdata::Batch;
+use spool::{Resident, Spool, SpoolError};
+
+use crate::ComponentId;
+use crate::factory::Kind;
+use crate::lifecycle::BoxFuture;
+
+/// A batch beside its record on disk. Its items are [persisted](pdata::Stake::persist) when it goes.
+#[derive(Debug)]
+pub struct Stored(pub Batch);
+
+impl Resident for Stored {
+    fn bytes(&self) -> usize {
+        self.0.encoded_len()
+    }
+
+    fn release(self) {
+        let (_, _, stake) = self.0.into_parts();
+        stake.persist();
+    }
+}
+
+/// Whose records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageClient {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its ID as written.
+    pub id: ComponentId,
+    /// Which of its records: `traces`.
+    pub name: String,
+    /// Version of what its records contain; others are refused.
+    pub content: u16,
+}
+
+impl fmt::Display for StorageClient {
+    /// `exporter_otlp_grpc_backend_traces`: what the Collector calls it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.id.to_string();
+        let (type_name, name) = id.split_once('/').unwrap_or((&id, ""));
+        write!(f, "{}_{type_name}_{name}_{}", self.kind, self.name)
+    }
+}
+
+/// Keeps records for components, each by itself.
+pub trait Storage: Send + Sync {
+    /// Opens the records of `client`. While somebody of this process has them open, another gets the same spool: a component and
+    /// the one that replaces it share it.
+    ///
+    /// # Errors
+    /// Why it cannot be opened.
+    fn spool<'a>(&'a self, client: &'a StorageClient) -> BoxFuture<'a, Result<Spool<Stored>, SpoolError>>;
+}
