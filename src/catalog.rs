@@ -28,6 +28,7 @@ pub fn factories() -> Vec<Factory> {
         connector_routing::factory(),
         extension_basicauth::factory(),
         extension_bearertokenauth::factory(),
+        extension_file_storage::factory(),
         extension_headers_setter::factory(),
         extension_health_check::factory(),
         extension_memory_limiter::factory(),

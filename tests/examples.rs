@@ -173,6 +173,7 @@ fn every_example_is_valid_as_it_stands() {
         .collect();
     names.sort();
     let tested = [
+        "agent-durable.yaml",
         "agent-scrubbing.yaml",
         "agent-sidecar.yaml",
         "balancing-agent.yaml",
@@ -204,6 +205,30 @@ async fn agent_sidecar_passes_on_to_a_gateway() {
     let sent = send(agent.otlp, &[]).await;
     compare(&sent, &gateway.wait_for(3 * ITEMS).await);
     stop(agent).await;
+}
+
+/// The gateway is away, the agent ends; another agent finds the queue, and the gateway.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agent_durable_survives_its_end_and_the_gateways_absence() {
+    let queue = Path::new(env!("CARGO_TARGET_TMPDIR")).join("agent-durable");
+    drop(std::fs::remove_dir_all(&queue));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gateway = listener.local_addr().unwrap();
+    drop(listener);
+    let variables = [("GATEWAY_ENDPOINT", gateway.to_string()), ("QUEUE_DIRECTORY", queue.display().to_string())];
+    let agent = run("agent-durable.yaml", &variables).await;
+    let sent = send(agent.otlp, &[]).await;
+    let report = agent.service.shutdown(Deadline::after(HOUR)).await;
+    assert!(report.balances(), "{:?}", report.accounts);
+    let persisted: u64 = report.accounts.iter().map(|(_, totals)| totals.persisted).sum();
+    assert_eq!(persisted, 3 * ITEMS);
+    let gateway = Backend::on(tokio::net::TcpListener::bind(gateway).await.unwrap(), Protocol::Grpc);
+    let agent = run("agent-durable.yaml", &variables).await;
+    compare(&sent, &gateway.wait_for(3 * ITEMS).await);
+    let report = agent.service.shutdown(Deadline::after(HOUR)).await;
+    assert!(report.balances(), "{:?}", report.accounts);
+    let sum = |of: fn(&pdata::Totals) -> u64| report.accounts.iter().map(|(_, totals)| of(totals)).sum::<u64>();
+    assert_eq!((sum(|t| t.recovered), sum(|t| t.delivered), sum(|t| t.persisted)), (3 * ITEMS, 3 * ITEMS, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -127,6 +127,7 @@ fn crates_depend_only_downwards() {
             "components/base/pdata/Cargo.toml" => {
                 &["tokio", "serde", "serde_json", "hyper", "config", "component", "prost", "futures-util"]
             }
+            "components/base/spool/Cargo.toml" => &["pdata", "component", "config", "tracing"],
             "components/base/component/Cargo.toml" => &["net", "delivery", "otlp", "hyper", "rustls"],
             "components/base/config/Cargo.toml" => &["tokio", "serde", "pdata", "component", "hyper"],
             "components/base/net/Cargo.toml" => &["otlp", "delivery", "prost"],
