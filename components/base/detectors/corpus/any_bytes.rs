@@ -42,7 +42,7 @@ pub(crate) fn any_bytes(data: &[u8]) -> Result<(), String> {
     let Some((&first, text)) = data.split_first() else { return Ok(()) };
     let hint = [Hint::Text, Hint::Sql, Hint::Url][usize::from(first % 3)];
     let key: &[u8] = [&b""[..], b"user.ssn", b"db.password", b"phone"][usize::from(first / 3 % 4)];
-    let place = Place { hint, key };
+    let place = Place::new(hint, key);
     let (mut found, mut rendered) = (Vec::new(), Vec::new());
     let Scanners { all, each } = &SCANNERS[usize::from(first >= 128)];
     all.scan(text, place, &mut found);

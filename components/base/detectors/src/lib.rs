@@ -9,6 +9,7 @@
 
 mod bytes;
 mod card;
+mod classes;
 mod email;
 mod iban;
 mod ip;
@@ -27,7 +28,7 @@ mod unescape;
 mod url;
 
 pub use kind::{Kind, Kinds};
-pub use options::{Finding, Hint, Options, OptionsError, Place, QUERY_PARAMETER_BYTES_MAX, QUERY_PARAMETERS};
+pub use options::{Finding, Hint, KeySense, Options, OptionsError, Place, QUERY_PARAMETER_BYTES_MAX, QUERY_PARAMETERS};
 pub use scanner::Scanner;
 
 // Files that tests share name the crate as others do.

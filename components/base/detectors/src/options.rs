@@ -1,5 +1,6 @@
 //! What a scanner is made from, and what a caller says about the place of a text.
 
+use crate::secret::{self, Says};
 use crate::{Kind, Kinds};
 
 /// Longest name of a query parameter, in bytes after percent-decoding.
@@ -108,21 +109,17 @@ pub enum Hint {
     Url,
 }
 
-/// Where a text stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place<'a> {
-    /// What kind of text it is.
-    pub hint: Hint,
-    /// The attribute's key or the map entry's; empty when there is none. Words in it count like words before a value:
-    /// nine bare digits under `user.ssn` are a social security number.
-    pub key: &'a [u8],
+/// What an attribute's key, or a map entry's, says of its values: worked out once, for all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct KeySense {
+    hint: Hint,
+    says: Option<Says>,
 }
 
-impl<'a> Place<'a> {
-    /// The place of an attribute's value, with the hint that the semantic conventions (current and former) give to
-    /// the key.
+impl KeySense {
+    /// What a key says, with the hint that the semantic conventions (current and former) give to it.
     #[must_use]
-    pub fn of_key(key: &'a [u8]) -> Self {
+    pub fn of(key: &[u8]) -> Self {
         let hint = match key {
             b"db.query.text" | b"db.statement" => Hint::Sql,
             b"url.full"
@@ -136,7 +133,43 @@ impl<'a> Place<'a> {
             | b"http.response.header.location" => Hint::Url,
             _ => Hint::Text,
         };
-        Self { hint, key }
+        Self { hint, says: secret::name_says(key, key.len()) }
+    }
+
+    /// Whether its values are statements, which take longer to read than other texts.
+    #[must_use]
+    pub fn is_sql(self) -> bool {
+        self.hint == Hint::Sql
+    }
+}
+
+/// Where a text stands: what kind of text it is, and under which key. Words in the key count like words before a value:
+/// nine bare digits under `user.ssn` are a social security number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place<'a> {
+    pub(crate) hint: Hint,
+    pub(crate) key: &'a [u8],
+    pub(crate) says: Option<Says>,
+}
+
+impl<'a> Place<'a> {
+    /// The place of a text under `key` (empty when there is none), with a hint that the caller gives.
+    #[must_use]
+    pub fn new(hint: Hint, key: &'a [u8]) -> Self {
+        Self { hint, ..Self::of_key(key) }
+    }
+
+    /// The place of an attribute's value, with the hint that the semantic conventions (current and former) give to
+    /// the key.
+    #[must_use]
+    pub fn of_key(key: &'a [u8]) -> Self {
+        Self::of_known_key(key, KeySense::of(key))
+    }
+
+    /// The place of an attribute's value, for a caller that keeps what the key says.
+    #[must_use]
+    pub fn of_known_key(key: &'a [u8], KeySense { hint, says }: KeySense) -> Self {
+        Self { hint, key, says }
     }
 
     /// A text without a key, of which nothing is known.

@@ -1,43 +1,20 @@
 //! One pass over a text: bytes that may begin or mark something are handed to the detectors, everything else is passed
 //! over.
 //!
-//! Most of a log is words and numbers. A word is looked at once, at its first three bytes, and passed over with its
-//! digits, so that hashes, pod names and identifiers cost little. A number that no letter touches is read once, and its
-//! length and the byte behind it say which of the numeric detectors may care: decimal numbers and addresses go one way,
-//! numbers of three digits with a delimiter another, and so on. Names and addresses hang on signs (`=`, `:`, `@`, `+`) from
-//! which the text is read backwards.
+//! Most of a log is words and numbers. Where they start is told for [`BLOCK`] bytes at once, and so is how long a number is.
+//! A word is looked at once, at its first three bytes, so that hashes, pod names and identifiers cost little. A number that
+//! no letter touches says by its length and the byte behind it which of the numeric detectors may care: decimal numbers
+//! and addresses go one way, numbers of three digits with a delimiter another, and so on. Names and addresses hang on signs
+//! (`=`, `:`, `@`, `+`) from which the text is read backwards. Words, numbers and signs do not depend on each other.
 //!
 //! Each kind is found from left to right without overlaps of its own; overlaps between kinds are not this file's.
 
-use crate::bytes::{at, before, digits_end, is_alnum, run_end};
-use crate::secret::Says;
+use crate::bytes::{at, before, digits_end, is_alnum};
+use crate::classes::{BLOCK, Block};
+use crate::secret::{Lead, Says};
 use crate::token::ISSUERS;
 use crate::{Finding, Hint, Kind, Place, Scanner, card, email, iban, ip, phone, secret, ssn, token, url};
 use std::net::IpAddr;
-
-/// What a byte may mean.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Class {
-    Nothing,
-    Sign,
-    Digit,
-    Letter,
-}
-
-const CLASSES: [Class; 256] = {
-    let mut classes = [Class::Nothing; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        classes[byte] = match byte as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' => Class::Letter,
-            b'0'..=b'9' => Class::Digit,
-            b'@' | b':' | b'=' | b'+' | b'%' | b'\\' | b'-' => Class::Sign,
-            _ => Class::Nothing,
-        };
-        byte += 1;
-    }
-    classes
-};
 
 const IBAN: u64 = 1 << 63;
 const PEM: u64 = 1 << 62;
@@ -87,19 +64,16 @@ const BEGINNINGS: [[u64; 256]; 3] = {
     table
 };
 
-/// The end of the run of letters and digits from `start` on.
-#[inline]
-fn word_end(text: &[u8], start: usize) -> usize {
-    run_end(text, start, |byte| CLASSES[usize::from(byte)] >= Class::Digit)
-}
+/// Lengths of numbers that stand alone and may matter, and of the first parts of grouped ones.
+const LENGTHS: u32 = 1 << 3 | 1 << 4 | 1 << 6 | 1 << 9 | 0b111_1111 << 13;
 
 /// One look at one text.
 pub(crate) struct Pass<'a> {
     scanner: &'a Scanner,
     text: &'a [u8],
     key: &'a [u8],
-    /// Whether a parameter may stand at the very start.
-    from_start: bool,
+    /// Whether the text is a URL or a part of one, so that a parameter may stand at the very start.
+    is_url: bool,
     out: &'a mut Vec<Finding>,
     /// Behind the last look of a kind that must not look at the same bytes again.
     card: usize,
@@ -112,8 +86,16 @@ pub(crate) struct Pass<'a> {
     token: usize,
     jwt: usize,
     pem: usize,
-    /// The first escape.
-    escaped: Option<usize>,
+    escapes: Escapes,
+}
+
+/// What a pass learns of escapes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Escapes {
+    /// The place of the first.
+    pub(crate) first: Option<usize>,
+    /// Whether there is a backslash, of an escape or not.
+    pub(crate) backslash: bool,
 }
 
 impl<'a> Pass<'a> {
@@ -122,7 +104,7 @@ impl<'a> Pass<'a> {
             scanner,
             text,
             key: place.key,
-            from_start: place.hint == Hint::Url,
+            is_url: place.hint == Hint::Url,
             out,
             card: 0,
             phone: 0,
@@ -134,35 +116,68 @@ impl<'a> Pass<'a> {
             token: 0,
             jwt: 0,
             pem: 0,
-            escaped: None,
+            escapes: Escapes::default(),
         }
     }
 
-    /// Looks at the whole text; returns the place of the first escape.
-    pub(crate) fn run(mut self) -> Option<usize> {
+    /// Looks at the whole text.
+    pub(crate) fn run(mut self) -> Escapes {
+        let (mut start, mut joined) = (0, 0);
+        while start < self.text.len() {
+            let Block { words, digits, signs, dashes } = Block::read(self.text, start);
+            let starts = words & !(words << 1 | joined);
+            joined = words >> (BLOCK - 1);
+            self.words(start, starts & !digits);
+            self.numbers(start, starts & digits, digits);
+            // A dash counts in front of another; what follows the last byte is not known here.
+            self.signs(start, signs | dashes & (dashes >> 1 | 1 << (BLOCK - 1)));
+            start += BLOCK;
+        }
+        self.escapes
+    }
+
+    #[inline]
+    fn words(&mut self, block: usize, mut starts: u64) {
         let text = self.text;
-        let mut place = 0;
-        // Tests in a row rather than a `match`: its jump through a table is foretold badly.
-        while let Some(&byte) = text.get(place) {
-            let class = CLASSES[usize::from(byte)];
-            if class == Class::Nothing {
-                place += 1;
-            } else if class == Class::Letter {
-                let begins = BEGINNINGS[0][usize::from(byte)]
-                    & BEGINNINGS[1][usize::from(at(text, place + 1))]
-                    & BEGINNINGS[2][usize::from(at(text, place + 2))];
-                if begins != 0 {
-                    self.word(place, begins);
-                }
-                place = word_end(text, place + 1);
-            } else if class == Class::Digit {
-                place = self.number(place);
-            } else {
-                self.sign(place, byte);
-                place += 1;
+        while starts != 0 {
+            let place = block + starts.trailing_zeros() as usize;
+            starts &= starts - 1;
+            let Some([first, second, third]) = text.get(place..).and_then(|rest| rest.first_chunk()) else { return };
+            let begins = BEGINNINGS[0][usize::from(*first)]
+                & BEGINNINGS[1][usize::from(*second)]
+                & BEGINNINGS[2][usize::from(*third)];
+            if begins != 0 {
+                self.word(place, begins);
             }
         }
-        self.escaped
+    }
+
+    #[inline]
+    fn numbers(&mut self, block: usize, mut starts: u64, digits: u64) {
+        let text = self.text;
+        while starts != 0 {
+            let bit = starts.trailing_zeros();
+            starts &= starts - 1;
+            let length = (!(digits >> bit)).trailing_zeros();
+            let start = block + bit as usize;
+            let mut end = start + length as usize;
+            if end == block + BLOCK {
+                end = digits_end(text, end);
+            }
+            let next = at(text, end);
+            if next == b'.' || LENGTHS.unbounded_shr((end - start) as u32) & 1 == 1 {
+                self.number(start, end, next);
+            }
+        }
+    }
+
+    #[inline]
+    fn signs(&mut self, block: usize, mut signs: u64) {
+        while signs != 0 {
+            let place = block + signs.trailing_zeros() as usize;
+            signs &= signs - 1;
+            self.sign(place, at(self.text, place));
+        }
     }
 
     fn wants(&self, kind: Kind) -> bool {
@@ -221,21 +236,16 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// A run of digits that no letter or digit precedes; returns where to go on.
-    #[inline]
-    fn number(&mut self, start: usize) -> usize {
+    /// A run of digits that no letter or digit precedes, and the byte behind it.
+    fn number(&mut self, start: usize, end: usize, next: u8) {
         let text = self.text;
-        let end = digits_end(text, start);
-        let next = at(text, end);
-        if is_alnum(next) {
-            return word_end(text, end);
-        }
-        if before(text, start, 1) == b'.' && before(text, start, 2).is_ascii_digit() {
-            // Goes on from a word: `v1.2.3.4.5`.
-            return word_end(text, ip::dotted(text, start, end).end);
+        if is_alnum(next) || before(text, start, 1) == b'.' && before(text, start, 2).is_ascii_digit() {
+            // Part of a word, or of the numbers before it: `v1.2.3.4.5`.
+            return;
         }
         if next == b'.' && at(text, end + 1).is_ascii_digit() {
-            return self.dotted(start, end);
+            self.dotted(start, end);
+            return;
         }
         match end - start {
             3 if matches!(next, b'-' | b' ' | b'+') => {
@@ -252,7 +262,6 @@ impl<'a> Pass<'a> {
             13..=19 => self.card(start, end),
             _ => {}
         }
-        end
     }
 
     fn card(&mut self, start: usize, end: usize) {
@@ -264,7 +273,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn dotted(&mut self, start: usize, end: usize) -> usize {
+    fn dotted(&mut self, start: usize, end: usize) {
         let run = ip::dotted(self.text, start, end);
         if let Some(address) = run.address {
             let private = self.scanner.skip_private_ips && ip::is_private(IpAddr::V4(address));
@@ -276,10 +285,8 @@ impl<'a> Pass<'a> {
         {
             self.found(kind, start, end);
         }
-        word_end(self.text, run.end)
     }
 
-    #[inline]
     fn sign(&mut self, place: usize, byte: u8) {
         match byte {
             b':' => self.colon(place),
@@ -303,14 +310,14 @@ impl<'a> Pass<'a> {
                 }
             }
             _ => {
-                if self.escaped.is_none() && crate::unescape::escape(self.text, place).is_some() {
-                    self.escaped = Some(place);
+                self.escapes.backslash |= byte == b'\\';
+                if self.escapes.first.is_none() && crate::unescape::escape(self.text, place).is_some() {
+                    self.escapes.first = Some(place);
                 }
             }
         }
     }
 
-    #[inline]
     fn colon(&mut self, place: usize) {
         let text = self.text;
         let (previous, next) = (before(text, place, 1), at(text, place + 1));
@@ -337,27 +344,27 @@ impl<'a> Pass<'a> {
             }
             _ => {}
         }
-        self.assignment(place, true);
+        self.assignment(place);
     }
 
-    #[inline]
     fn equals(&mut self, place: usize) {
         if place >= self.query
-            && let Some((start, end)) = self.scanner.names.value(self.text, place, self.from_start)
+            && let Some((start, end)) = self.scanner.names.value(self.text, place, self.is_url)
         {
             self.query = end;
             self.found(Kind::UrlQuery, start, end);
         }
-        self.assignment(place, false);
+        self.assignment(place);
     }
 
-    fn assignment(&mut self, place: usize, colon: bool) {
+    fn assignment(&mut self, place: usize) {
         if place < self.secret {
             return;
         }
         match secret::assigned(self.text, place) {
             Some((Says::Secret, from)) => {
-                if let Some((start, end)) = secret::value(self.text, from, colon) {
+                let lead = Lead::at(self.text, place, self.is_url);
+                if let Some((start, end)) = secret::value(self.text, from, lead) {
                     self.secret = end;
                     self.found(Kind::SecretAssignment, start, end);
                 }

@@ -176,7 +176,7 @@ impl Reference {
             }
             let assigned = if matches!(text[p], b':' | b'=') { secret::assigned(text, p) } else { None };
             match assigned {
-                Some((secret::Says::Secret, from)) => secret::value(text, from, text[p] == b':'),
+                Some((secret::Says::Secret, from)) => secret::value(text, from, secret::Lead::at(text, p, from_start)),
                 _ if text[p..].starts_with(b"--") => secret::option(text, p),
                 _ => None,
             }

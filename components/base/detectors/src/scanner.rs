@@ -43,23 +43,26 @@ impl Scanner {
     /// longer, then stands first in [`Kind::ALL`]. `text` is normally UTF-8; findings in other bytes are as good, and
     /// ranges in UTF-8 text lie on character boundaries. Time is linear in the length of the text; memory is taken only
     /// for escapes and the parentheses of SQL.
-    pub fn scan(&self, text: &[u8], place: Place<'_>, out: &mut Vec<Finding>) {
+    ///
+    /// Says whether there is a backslash in the text, for those who undo more escapes than are undone here.
+    pub fn scan(&self, text: &[u8], place: Place<'_>, out: &mut Vec<Finding>) -> bool {
         out.clear();
         let statement = place.hint == Hint::Sql;
         if self.kinds.contains(Kind::SqlLiteral) && (statement || place.hint == Hint::Text && sql::is_statement(text)) {
             sql::literals(text, out);
         }
-        self.of_key(text, place.key, out);
-        let escaped = Pass::new(self, text, place, out).run();
-        if let Some(first) = escaped {
+        self.of_key(text, place.says, out);
+        let escapes = Pass::new(self, text, place, out).run();
+        if let Some(first) = escapes.first {
             self.unescaped(text, first, place, out);
         }
         merge(out);
+        escapes.backslash
     }
 
     /// What the key alone says of a whole value.
-    fn of_key(&self, text: &[u8], key: &[u8], out: &mut Vec<Finding>) {
-        let (kind, range) = match secret::name_says(key, key.len()) {
+    fn of_key(&self, text: &[u8], says: Option<secret::Says>, out: &mut Vec<Finding>) {
+        let (kind, range) = match says {
             Some(secret::Says::Secret) => (Kind::SecretAssignment, secret::whole(text)),
             Some(secret::Says::Phone) => (Kind::Phone, secret::phone(text, 0)),
             None => return,

@@ -3,7 +3,8 @@
 //!
 //! A name counts by its ending, separators and letter case aside (`dbPassword`, `X-Api-Key`, `spring.datasource.password`).
 //! Between name and `=` or `:` there may be a quote, also an escaped one, and spaces. A quoted value ends at its quote, a
-//! bare one at a space or a delimiter. No secret: fewer than four bytes, placeholders (`${…}`, `***`, `<…>`), words such
+//! bare one at a space or a delimiter. `&` is one in queries: behind a name that follows `?`, `&` or `#`, in texts that are
+//! known to be URLs, and in front of another parameter (`&user=…`); elsewhere it is part of the secret. No secret: fewer than four bytes, placeholders (`${…}`, `***`, `<…>`), words such
 //! as `null`, calls, and behind `:` without quotes anything that reads like words (`token: expired`).
 
 use crate::bytes::{LOOK_BYTES, at, before, is_alnum, reads_like_words};
@@ -78,7 +79,7 @@ const NO_VALUES: [&[u8]; 26] = [
 ];
 
 /// What a name says of its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Says {
     Secret,
     Phone,
@@ -194,18 +195,58 @@ pub(crate) fn option(text: &[u8], dash: usize) -> Option<(usize, usize)> {
     if at(text, end) != b' ' || at(text, end + 1) == b'-' || name_says(text, end) != Some(Says::Secret) {
         return None;
     }
-    value(text, end, true)
+    value(text, end, Lead::Colon)
 }
 
-/// The range of the value that starts behind `from`, for a name that says it is secret. `colon` says that `:` stood
-/// before. Only short values are refused, so that looks for values overlap little.
-pub(crate) fn value(text: &[u8], from: usize, colon: bool) -> Option<(usize, usize)> {
+/// What leads from a name to its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lead {
+    /// `:`, or the space behind an option. What reads like words is no value then.
+    Colon,
+    /// `=`.
+    Equals,
+    /// `=` in the query of a URL or in form data.
+    Query,
+}
+
+/// Longest name of a parameter that is looked for in front of `=`, in bytes.
+const PARAMETER_BYTES: usize = 64;
+
+fn is_parameter_byte(byte: u8) -> bool {
+    is_alnum(byte) || matches!(byte, b'_' | b'-' | b'.' | b'[' | b']' | b'%' | b'~' | b'$')
+}
+
+impl Lead {
+    /// What the `=` or `:` at `sign` leads to; `is_url` says that the whole text is a URL or a part of one.
+    pub(crate) fn at(text: &[u8], sign: usize, is_url: bool) -> Self {
+        if at(text, sign) == b':' {
+            return Self::Colon;
+        }
+        let mut start = sign;
+        while sign - start < PARAMETER_BYTES && is_parameter_byte(before(text, start, 1)) {
+            start -= 1;
+        }
+        if is_url || matches!(before(text, start, 1), b'?' | b'&' | b'#') { Self::Query } else { Self::Equals }
+    }
+}
+
+/// Whether another parameter follows the `&` at `sign`: `&user=`, `&amp;user=`.
+fn parameter_follows(text: &[u8], sign: usize) -> bool {
+    let rest = text.get(sign + 1..).unwrap_or_default();
+    let rest = rest.strip_prefix(b"amp;").unwrap_or(rest);
+    let length = crate::bytes::run_end(rest.get(..PARAMETER_BYTES).unwrap_or(rest), 0, is_parameter_byte);
+    length > 0 && at(rest, length) == b'='
+}
+
+/// The range of the value that starts behind `from`, for a name that says it is secret. Only short values are refused, so
+/// that looks for values overlap little.
+pub(crate) fn value(text: &[u8], from: usize, lead: Lead) -> Option<(usize, usize)> {
     let open = opening(text, from);
     let end = match open.quote {
         Some(quote) => quoted_end(text, open.start, quote, open.escapes),
-        None => bare_end(text, open.start),
+        None => bare_end(text, open.start, lead),
     };
-    let words = colon && open.quote.is_none();
+    let words = lead == Lead::Colon && open.quote.is_none();
     is_secret(text.get(open.start..end)?, open.quote.is_some(), words).then_some((open.start, end))
 }
 
@@ -274,7 +315,7 @@ fn quoted_end(text: &[u8], start: usize, quote: u8, escapes: usize) -> usize {
     text.len()
 }
 
-fn bare_end(text: &[u8], start: usize) -> usize {
+fn bare_end(text: &[u8], start: usize, lead: Lead) -> usize {
     let mut end = start;
     loop {
         end = crate::bytes::run_end(text, end, |byte| {
@@ -285,6 +326,7 @@ fn bare_end(text: &[u8], start: usize) -> usize {
                 )
         });
         match at(text, end) {
+            b'&' if lead != Lead::Query && !parameter_follows(text, end) => end += 1,
             // `<redacted>`, `${A}`, `[MASKED]` are whole values.
             b'<' if end == start => end += 1,
             b'>' if at(text, start) == b'<' => return end + 1,

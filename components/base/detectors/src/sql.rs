@@ -16,9 +16,27 @@
 use crate::bytes::{at, before, digits_end, find, find_byte, is_alnum, looked_at, run_end};
 use crate::{Finding, Kind};
 
+/// The first four letters of the verbs, as numbers that compare quickly.
+const FIRST: [u32; 12] = {
+    let verbs: [&[u8; 4]; 12] =
+        [b"sele", b"inse", b"upda", b"dele", b"repl", b"merg", b"with", b"call", b"exec", b"crea", b"alte", b"expl"];
+    let mut first = [0; 12];
+    let mut which = 0;
+    while which < verbs.len() {
+        first[which] = u32::from_le_bytes(*verbs[which]);
+        which += 1;
+    }
+    first
+};
+
 /// Whether a text begins like a statement: with a verb and the word that must go with it.
 pub(crate) fn is_statement(text: &[u8]) -> bool {
     let start = run_end(text, 0, |byte| byte.is_ascii_whitespace() || byte == b'(');
+    // Most texts are done here.
+    let Some(first) = text.get(start..).and_then(|rest| rest.first_chunk::<4>()) else { return false };
+    if !FIRST.contains(&(u32::from_le_bytes(*first) | 0x2020_2020)) {
+        return false;
+    }
     let word_at = |from: usize| {
         let end = run_end(text, from, |byte| byte.is_ascii_alphabetic());
         (text.get(from..end.min(from + 16)).unwrap_or_default(), end)

@@ -179,7 +179,7 @@ fn place() -> impl Strategy<Value = Place<'static>> {
     let keys =
         prop::sample::select(vec!["", "", "user.ssn", "card", "phone", "db.password", "db.query.text", "url.full"]);
     let hints = prop::sample::select(vec![Hint::Text, Hint::Text, Hint::Sql, Hint::Url]);
-    (hints, keys).prop_map(|(hint, key)| Place { hint, key: key.as_bytes() })
+    (hints, keys).prop_map(|(hint, key)| Place::new(hint, key.as_bytes()))
 }
 
 struct Both {
@@ -331,7 +331,7 @@ fn work_grows_with_length() {
             let mut work = |bytes: usize| {
                 let text = [before, &hard.repeat(bytes / hard.len())].concat();
                 WORK.set(0);
-                scanner.scan(text.as_bytes(), Place { hint, key: b"password" }, &mut found);
+                scanner.scan(text.as_bytes(), Place::new(hint, b"password"), &mut found);
                 WORK.get()
             };
             let (small, large) = (work(4 << 10), work(64 << 10));
@@ -363,7 +363,7 @@ fn values_cut_anywhere_break_nothing() {
             any_bytes::any_bytes(&[b"\0", &bytes[from..]].concat()).unwrap();
             for to in from..=bytes.len() {
                 for hint in [Hint::Text, Hint::Sql, Hint::Url] {
-                    scanner.scan(&bytes[from..to], Place { hint, key: b"" }, &mut found);
+                    scanner.scan(&bytes[from..to], Place::new(hint, b""), &mut found);
                     any_bytes::findings(&bytes[from..to], &found).unwrap();
                 }
             }

@@ -61,7 +61,7 @@ fn check_options(options: &Options, hint: Hint, cases: &str) {
             }
             let text: Vec<u8> = [before.as_bytes(), &text, after.as_bytes()].concat();
             let mut findings = Vec::new();
-            scanner.scan(&text, Place { hint, key: key.as_bytes() }, &mut findings);
+            scanner.scan(&text, Place::new(hint, key.as_bytes()), &mut findings);
             let found: Vec<_> = findings.iter().map(|f| (f.start - before.len(), f.end - before.len())).collect();
             if found != expected {
                 wrong.push(format!("expected {case}\n   found {}", marked(&text, &findings)));
@@ -134,6 +134,7 @@ fn tokens_and_keys() {
 #[test]
 fn assigned_secrets() {
     check(Kind::SecretAssignment, Hint::Text, include_str!("kinds/secret_assignment.txt"));
+    check(Kind::SecretAssignment, Hint::Url, "password=«hunter2»&remember");
 }
 
 #[test]
