@@ -1,6 +1,7 @@
 //! Cost of reading everything with all detectors on: 512 log records of about 350 bytes, and 512 spans of about 570 bytes
 //! with 14 attributes, in one request. `clean` has nothing to find; in `busy` one item in ten has an e-mail address, and
-//! every item a client's address. `items/s` are items; bytes are those of all strings, keys included. Requests take turns,
+//! every item a client's address. `served` are the log records of `weir-load`: two addresses in each, three attributes
+//! that differ from record to record. `long` are the same with a body of about 1 KB. `items/s` are items; bytes are those of all strings, keys included. Requests take turns,
 //! so that what differs from item to item (URLs, users, bodies) is not remembered from the turn before.
 //!
 //! Run with `cargo bench -p processor-redaction`.
@@ -103,6 +104,50 @@ fn record(number: u32, busy: bool) -> LogRecord {
     }
 }
 
+/// As the load generator of `benches/` makes them.
+fn served(number: u32, long: bool) -> LogRecord {
+    let (mixed, other) = (mixed(number), mixed(number ^ 0x5555_5555));
+    let client = format!("{}.{}.{}.{}", 1 + (mixed >> 24) % 223, mixed >> 16 & 255, mixed >> 8 & 255, mixed & 255);
+    let mut line = format!(
+        "GET /api/v2/orders/{} from {client} answered with 200 in {} ms, {} rows read",
+        other % 10_000_000,
+        mixed % 400,
+        other % 5000
+    );
+    if long {
+        for frame in 0..14 {
+            let place = mixed.rotate_left(frame);
+            line.push_str(&format!(
+                "\n\tat com.example.shop.{}.handle(Handler.java:{})",
+                LONG_WORDS[place as usize % LONG_WORDS.len()],
+                place % 900
+            ));
+        }
+    }
+    LogRecord {
+        time_unix_nano: 1_793_491_200_000_000_000 + u64::from(mixed),
+        observed_time_unix_nano: 1_793_491_200_000_000_000 + u64::from(other),
+        severity_number: 9,
+        severity_text: "INFO".to_owned(),
+        body: Some(AnyValue { value: Some(Any::StringValue(line)) }),
+        attributes: vec![
+            text("log.logger", ["c.e.shop.OrderController", "c.e.shop.PaymentClient"][number as usize % 2]),
+            text("thread.name", format!("http-exec-{}", mixed % 64)),
+            pair("code.line.number", Any::IntValue(i64::from(20 + mixed % 900))),
+            text("client.address", client),
+            text("enduser.id", format!("u-{}", other % 1_000_000)),
+            text("http.request.id", format!("{mixed:08x}{other:08x}{:08x}{:08x}", !mixed, !other)),
+        ],
+        flags: 1,
+        trace_id: [mixed, other, !mixed, !other].iter().flat_map(|part| part.to_le_bytes()).collect(),
+        span_id: u64::from(other).to_le_bytes().to_vec(),
+        ..LogRecord::default()
+    }
+}
+
+const LONG_WORDS: [&str; 5] =
+    ["OrderController", "payment.Client", "stock.Repository", "cart.CartService", "web.Filter"];
+
 fn resource() -> Option<Resource> {
     let attributes = vec![
         text("service.name", "shop"),
@@ -113,10 +158,19 @@ fn resource() -> Option<Resource> {
     Some(Resource { attributes, ..Resource::default() })
 }
 
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Items {
+    Clean,
+    Busy,
+    Served,
+    Long,
+}
+
 /// Different requests: together they have more values than are remembered.
 const REQUESTS: u32 = 32;
 
-fn body(signal: Signal, busy: bool, request: u32) -> Bytes {
+fn body(signal: Signal, kind: Items, request: u32) -> Bytes {
+    let busy = kind == Items::Busy;
     let numbers = request * ITEMS..(request + 1) * ITEMS;
     match signal {
         Signal::Traces => {
@@ -126,7 +180,12 @@ fn body(signal: Signal, busy: bool, request: u32) -> Bytes {
             TracesData { resource_spans }.encode_to_vec().into()
         }
         _ => {
-            let log_records = numbers.map(|number| record(number, busy)).collect();
+            let log_records = numbers
+                .map(|number| match kind {
+                    Items::Clean | Items::Busy => record(number, busy),
+                    Items::Served | Items::Long => served(number, kind == Items::Long),
+                })
+                .collect();
             let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
             let resource_logs = vec![ResourceLogs { resource: resource(), scope_logs, ..ResourceLogs::default() }];
             LogsData { resource_logs }.encode_to_vec().into()
@@ -169,29 +228,31 @@ fn processor(yaml: &str, signal: Signal) -> Arc<dyn Process> {
 }
 
 #[divan::bench(args = [
-    ("logs clean", Signal::Logs, false),
-    ("logs busy", Signal::Logs, true),
-    ("spans clean", Signal::Traces, false),
-    ("spans busy", Signal::Traces, true),
+    ("logs clean", Signal::Logs, Items::Clean),
+    ("logs busy", Signal::Logs, Items::Busy),
+    ("logs served", Signal::Logs, Items::Served),
+    ("logs served long", Signal::Logs, Items::Long),
+    ("spans clean", Signal::Traces, Items::Clean),
+    ("spans busy", Signal::Traces, Items::Busy),
 ])]
-fn all_detectors(bencher: Bencher<'_, '_>, (_, signal, busy): (&str, Signal, bool)) {
-    run(bencher, "{allow_all_keys: true, detectors: all}", signal, busy);
+fn all_detectors(bencher: Bencher<'_, '_>, (_, signal, kind): (&str, Signal, Items)) {
+    run(bencher, "{allow_all_keys: true, detectors: all}", signal, kind);
 }
 
 #[divan::bench(args = [("logs", Signal::Logs), ("spans", Signal::Traces)])]
 fn two_blocked_values(bencher: Bencher<'_, '_>, (_, signal): (&str, Signal)) {
     let yaml = "{allow_all_keys: true, blocked_values: ['4[0-9]{12}(?:[0-9]{3})?', '(5[1-5][0-9]{14})']}";
-    run(bencher, yaml, signal, false);
+    run(bencher, yaml, signal, Items::Clean);
 }
 
 #[divan::bench(args = [("logs", Signal::Logs), ("spans", Signal::Traces)])]
 fn nothing(bencher: Bencher<'_, '_>, (_, signal): (&str, Signal)) {
-    run(bencher, "{allow_all_keys: true}", signal, false);
+    run(bencher, "{allow_all_keys: true}", signal, Items::Clean);
 }
 
-fn run(bencher: Bencher<'_, '_>, yaml: &str, signal: Signal, busy: bool) {
+fn run(bencher: Bencher<'_, '_>, yaml: &str, signal: Signal, kind: Items) {
     let process = processor(yaml, signal);
-    let bodies: Vec<Bytes> = (0..REQUESTS).map(|request| body(signal, busy, request)).collect();
+    let bodies: Vec<Bytes> = (0..REQUESTS).map(|request| body(signal, kind, request)).collect();
     let bytes = bodies.iter().map(|body| text_bytes(schema::request(signal), body)).sum::<usize>() / bodies.len();
     let context = Arc::new(Context::default());
     let mut turn = bodies.iter().cycle();

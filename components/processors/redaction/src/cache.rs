@@ -1,32 +1,49 @@
 //! What was found clean before. Exact: bytes are compared, not hashes alone, so that nothing passes by a collision.
 //!
-//! Direct-mapped tables; a newcomer takes the place of what was there.
+//! Direct-mapped tables; a newcomer takes the place of what was there. Small ones: reading a short text again costs less
+//! than waiting for memory, so attributes are remembered only where reading costs more, and when they come again.
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::rules::KeyRule;
 
-const KEYS: usize = 1024;
-const PAIRS: usize = 4096;
+const KEYS: usize = 256;
+const PAIRS: usize = 256;
 const MESSAGES: usize = 64;
 /// Longest key that is remembered, in bytes.
-const KEY_BYTES_MAX: usize = 128;
+const KEY_BYTES_MAX: usize = 47;
 /// Longest attribute that is remembered, in bytes.
-const PAIR_BYTES_MAX: usize = 95;
+const PAIR_BYTES_MAX: usize = 247;
 /// Longest resource or scope that is remembered, in bytes.
 const MESSAGE_BYTES_MAX: usize = 4096;
 
 #[derive(Clone, Copy, Debug)]
+struct Key {
+    len: u8,
+    bytes: [u8; KEY_BYTES_MAX],
+    rule: Option<KeyRule>,
+}
+
+#[derive(Clone, Copy, Debug)]
 struct Pair {
+    /// Of the last that came to this place, remembered or not.
+    hash: u32,
     len: u8,
     bytes: [u8; PAIR_BYTES_MAX],
+}
+
+/// Where an attribute would be remembered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PairPlace {
+    place: usize,
+    hash: u32,
 }
 
 /// Keys and what is decided about them, attributes and messages that are clean.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
-    keys: Vec<Option<(Box<[u8]>, KeyRule)>>,
-    /// Empty until the first is put in.
+    /// These are empty until the first is put in.
+    keys: Vec<Key>,
     pairs: Vec<Pair>,
     messages: Vec<Box<[u8]>>,
 }
@@ -39,45 +56,49 @@ impl Cache {
     /// What is decided about a key that holds nothing personal itself.
     #[inline]
     pub(crate) fn key(&self, key: &[u8]) -> Option<KeyRule> {
-        match self.keys.get(place(key, KEYS)) {
-            Some(Some((known, rule))) if **known == *key => Some(*rule),
-            _ => None,
-        }
+        let known = self.keys.get(place(key, KEYS))?;
+        if known.bytes.get(..usize::from(known.len)) == Some(key) { known.rule } else { None }
     }
 
     pub(crate) fn put_key(&mut self, key: &[u8], rule: KeyRule) {
-        if key.len() > KEY_BYTES_MAX {
-            return;
-        }
         if self.keys.is_empty() {
-            self.keys.resize_with(KEYS, || None);
+            self.keys.resize(KEYS, Key { len: 0, bytes: [0; KEY_BYTES_MAX], rule: None });
         }
-        if let Some(entry) = self.keys.get_mut(place(key, KEYS)) {
-            *entry = Some((key.into(), rule));
+        if let Some(entry) = self.keys.get_mut(place(key, KEYS))
+            && let Some(bytes) = entry.bytes.get_mut(..key.len())
+        {
+            bytes.copy_from_slice(key);
+            entry.len = key.len() as u8;
+            entry.rule = Some(rule);
         }
     }
 
     /// Where an attribute would be remembered; nothing if it is too long.
     #[inline]
-    pub(crate) fn pair_place(pair: &[u8]) -> Option<usize> {
-        (pair.len() <= PAIR_BYTES_MAX).then(|| place(pair, PAIRS))
+    pub(crate) fn pair_place(pair: &[u8]) -> Option<PairPlace> {
+        let hash = xxh3_64(pair);
+        let found = PairPlace { place: hash as usize & (PAIRS - 1), hash: (hash >> 32) as u32 };
+        (pair.len() <= PAIR_BYTES_MAX).then_some(found)
     }
 
     #[inline]
-    pub(crate) fn is_clean_pair(&self, place: usize, pair: &[u8]) -> bool {
-        self.pairs
-            .get(place)
-            .is_some_and(|known| known.bytes.get(..usize::from(known.len)) == Some(pair) && known.len > 0)
+    pub(crate) fn is_clean_pair(&self, PairPlace { place, hash }: PairPlace, pair: &[u8]) -> bool {
+        self.pairs.get(place).is_some_and(|known| {
+            known.hash == hash && known.len > 0 && known.bytes.get(..usize::from(known.len)) == Some(pair)
+        })
     }
 
-    #[inline]
-    pub(crate) fn put_pair(&mut self, place: usize, pair: &[u8]) {
+    /// Remembers a clean attribute, if it came here last, too.
+    pub(crate) fn put_pair(&mut self, PairPlace { place, hash }: PairPlace, pair: &[u8]) {
         if self.pairs.is_empty() {
-            self.pairs.resize(PAIRS, Pair { len: 0, bytes: [0; PAIR_BYTES_MAX] });
+            self.pairs.resize(PAIRS, Pair { hash: 0, len: 0, bytes: [0; PAIR_BYTES_MAX] });
         }
-        if let Some(entry) = self.pairs.get_mut(place)
-            && let Some(bytes) = entry.bytes.get_mut(..pair.len())
-        {
+        let Some(entry) = self.pairs.get_mut(place) else { return };
+        if entry.hash != hash {
+            entry.hash = hash;
+            return;
+        }
+        if let Some(bytes) = entry.bytes.get_mut(..pair.len()) {
             bytes.copy_from_slice(pair);
             entry.len = pair.len() as u8;
         }
@@ -103,25 +124,61 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::RedactionConfig;
+    use crate::rules::{KeyFate, Rules};
 
     #[test]
     fn only_what_was_put_in_is_clean() {
         let mut cache = Cache::default();
         let clean = |cache: &Cache, pair: &[u8]| cache.is_clean_pair(Cache::pair_place(pair).unwrap(), pair);
+        let put = |cache: &mut Cache, pair: &[u8]| cache.put_pair(Cache::pair_place(pair).unwrap(), pair);
         assert!(!clean(&cache, b"a") && !clean(&cache, b"") && !cache.is_clean_message(b""));
-        cache.put_pair(Cache::pair_place(b"a").unwrap(), b"a");
+        put(&mut cache, b"a");
+        assert!(!clean(&cache, b"a"), "once is not enough");
+        put(&mut cache, b"a");
         cache.put_message(b"resource");
         assert!(clean(&cache, b"a") && !clean(&cache, b"b") && !clean(&cache, b""));
         assert!(cache.is_clean_message(b"resource") && !cache.is_clean_message(b"other"));
         assert!(
             Cache::pair_place(&[0; PAIR_BYTES_MAX]).is_some() && Cache::pair_place(&[0; PAIR_BYTES_MAX + 1]).is_none()
         );
-        // As many as there are places: whatever they throw out, none that was not put in appears.
-        for number in 0..PAIRS as u32 {
+        // More than there are places: whatever they throw out, none that was not put in appears.
+        for number in 0..10 * PAIRS as u32 {
             let pair = number.to_le_bytes();
-            cache.put_pair(Cache::pair_place(&pair).unwrap(), &pair);
+            put(&mut cache, &pair);
+            put(&mut cache, &pair);
             assert!(clean(&cache, &pair));
         }
-        assert!((PAIRS as u32..2 * PAIRS as u32).all(|number| !clean(&cache, &number.to_le_bytes())));
+        assert!((10 * PAIRS as u32..20 * PAIRS as u32).all(|number| !clean(&cache, &number.to_le_bytes())));
+    }
+
+    #[test]
+    fn only_the_same_hash_twice_and_the_same_bytes_count() {
+        let mut cache = Cache::default();
+        let place = PairPlace { place: 7, hash: 7 };
+        cache.put_pair(place, b"a");
+        cache.put_pair(place, b"b");
+        assert!(
+            cache.is_clean_pair(place, b"b") && !cache.is_clean_pair(place, b"a") && !cache.is_clean_pair(place, b"c")
+        );
+    }
+
+    #[test]
+    fn keys_are_told_apart_by_their_bytes() {
+        let (config, _) = config::decode_str::<RedactionConfig>("{ignored_keys: ['']}").unwrap();
+        let rules = Rules::new(&config).unwrap();
+        let mut cache = Cache::default();
+        assert!(cache.key(b"").is_none() && cache.key(b"a").is_none());
+        let keys: Vec<Vec<u8>> = (0..10 * KEYS).map(|number| number.to_string().into_bytes()).collect();
+        for key in &keys {
+            cache.put_key(key, rules.key(key));
+            assert!(cache.key(key).is_some());
+        }
+        assert!(cache.key(b"").is_none() && cache.key(b"a").is_none());
+        cache.put_key(b"", rules.key(b""));
+        assert_eq!(cache.key(b"").map(|rule| rule.fate), Some(KeyFate::Ignored));
+        let long = [b'k'; KEY_BYTES_MAX + 1];
+        cache.put_key(&long, rules.key(&long));
+        assert!(cache.key(&long).is_none());
     }
 }

@@ -77,7 +77,7 @@ impl Unescaped {
     }
 }
 
-/// The number in `\uXXXX`.
+/// The number in a `\u` and four hexadecimal digits.
 fn unit(text: &[u8], at: usize) -> Option<u32> {
     let [b'\\', b'u', digits @ ..] = text.get(at..at + 6)? else { return None };
     digits.iter().try_fold(0, |sum, digit| Some(sum << 4 | char::from(*digit).to_digit(16)?))

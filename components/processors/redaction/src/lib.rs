@@ -7,7 +7,7 @@
 //!
 //! Reading order: [`config`] (what users write), `rules` (the same, compiled), `processor` and `pass` (a batch), `walk` (a
 //! message, as bytes), `text` (a text), `finding` and `pseudonym` (what takes a finding's place), `sanitize` (URLs and
-//! queries), `summary`, `inventory` and `metrics` (what is told about it), `cache`.
+//! queries), `summary`, `tally`, `inventory` and `metrics` (what is told about it), `cache`, `rebuild`.
 //!
 //! Left to others: what personal data looks like (`detectors`), telemetry under edit (`pdata::edit`).
 
@@ -28,6 +28,7 @@ mod rebuild;
 mod rules;
 mod sanitize;
 mod summary;
+mod tally;
 mod text;
 mod walk;
 

@@ -3,7 +3,7 @@
 //! What stands around items is edited in place; items, resources and scopes are read as bytes and replaced as a whole
 //! when something in them changes.
 
-use detectors::{Hint, Place};
+use detectors::Place;
 use pdata::Signal;
 use pdata::edit::{At, Editor, Msg, Scalar};
 use pdata::schema::{self, Kind, Label, Message};
@@ -166,8 +166,7 @@ impl<'p, 'r> Pass<'p, 'r> {
             return Ok(());
         }
         let text = self.editor.text(message, number).as_bytes();
-        let place = Place { hint: Hint::Text, key: b"" };
-        match self.reader.text(text, place, Applied::default(), path)? {
+        match self.reader.text(text, Place::text(), Applied::default(), path)? {
             Verdict::Clean | Verdict::Allowed => {}
             Verdict::Replaced(new) => {
                 let new = String::from_utf8_lossy(&new);
@@ -221,7 +220,7 @@ impl<'p, 'r> Pass<'p, 'r> {
             return;
         }
         self.reader.quiet = true;
-        let place = Place { hint: Hint::Text, key: SERVICE_NAME };
+        let place = Place::of_key(SERVICE_NAME);
         let verdict = self.reader.text(name.as_bytes(), place, Applied::default(), &Path::root("service"));
         self.reader.quiet = false;
         self.reader.service = match verdict {

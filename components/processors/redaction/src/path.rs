@@ -43,6 +43,36 @@ impl<'p> Path<'p> {
         out
     }
 
+    /// Whether [`Path::text`] certainly is `text`, without making it.
+    pub(crate) fn reads(&self, text: &str) -> bool {
+        self.ends(text.as_bytes())
+    }
+
+    fn ends(&self, text: &[u8]) -> bool {
+        let rest = match self.part {
+            Part::Name(name) => text.strip_suffix(name),
+            Part::Index(_) => text.strip_suffix(b"[]"),
+        };
+        match (rest, self.up, self.part) {
+            (Some(rest), None, _) => rest.is_empty(),
+            (Some(rest), Some(up), Part::Name(_)) => rest.strip_suffix(b".").is_some_and(|rest| up.ends(rest)),
+            (Some(rest), Some(up), Part::Index(_)) => up.ends(rest),
+            (None, ..) => false,
+        }
+    }
+
+    /// A number that tells most paths apart.
+    pub(crate) fn hint(&self) -> usize {
+        let name = match self.part {
+            Part::Name(name) => name,
+            Part::Index(_) => b"[]",
+        };
+        let tail = name.last_chunk().map_or(name.len() as u64, |tail| u64::from_le_bytes(*tail));
+        let around = self.up.map_or(0, Self::hint);
+        let mixed = (tail ^ name.len() as u64 ^ around as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 40) as usize
+    }
+
     /// The part inside a log's body, as the Collector's summaries have it: `nested.list.[0]`. Empty for the body itself.
     pub(crate) fn in_body(&self) -> String {
         let mut out = String::new();
@@ -92,6 +122,12 @@ mod tests {
         let item = list.index(3);
         assert_eq!(key.text(), "log.body.user");
         assert_eq!((item.text().as_str(), item.in_body().as_str()), ("log.body.list[]", "list.[3]"));
+        for path in [root, body, key, list, item] {
+            assert!(path.reads(&path.text()));
+            assert_eq!([root, body, key, list, item].iter().filter(|other| other.reads(&path.text())).count(), 1);
+        }
+        assert!(!key.reads("log.bodyuser") && !key.reads("og.body.user") && !key.reads("x.log.body.user"));
+        assert!(!root.name(b"\xff").reads("log.\u{fffd}"), "this one has to be made");
         assert_eq!((body.in_body(), key.last()), (String::new(), "user".to_owned()));
         let long = "x".repeat(500);
         assert_eq!(root.name(long.as_bytes()).text().len(), 200 + "…".len());

@@ -54,11 +54,11 @@ impl Redaction {
 
     /// Tells what was found, and keeps the state for another batch.
     fn give_back(&self, mut state: State) {
-        if !state.tally.is_empty() {
-            for (entry, count) in &state.tally {
-                self.metrics.found(entry.rule, *count);
-            }
-            self.inventory.add(state.tally.drain(), SystemTime::now());
+        let mut found = state.tally.take().inspect(|(entry, count)| self.metrics.found(entry.rule, *count)).peekable();
+        if found.peek().is_some() {
+            self.inventory.add(found, SystemTime::now());
+        } else {
+            drop(found);
         }
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         if states.len() < STATES_KEPT_MAX {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use detectors::{Hint, Kind, Kinds, Options, Place, Scanner};
+use detectors::{KeySense, Kind, Kinds, Options, Scanner};
 use regex::bytes::Regex;
 
 use crate::config::{Action, Fate, RedactionConfig, Summary, Surfaces, TierList};
@@ -110,7 +110,7 @@ pub(crate) enum KeyFate {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeyRule {
     pub(crate) fate: KeyFate,
-    pub(crate) hint: Hint,
+    pub(crate) sense: KeySense,
     pub(crate) sanitizers: Applied,
     /// The configuration names the key, so that it holds no personal data.
     pub(crate) is_vouched: bool,
@@ -214,9 +214,8 @@ impl Rules {
         } else {
             KeyFate::Read
         };
-        let Place { hint, .. } = Place::of_key(key);
         let is_vouched = allowed || fate == KeyFate::Ignored;
-        KeyRule { fate, hint, sanitizers: self.sanitizers.of_key(key), is_vouched }
+        KeyRule { fate, sense: KeySense::of(key), sanitizers: self.sanitizers.of_key(key), is_vouched }
     }
 
     /// Whether anything looks at values, so that keys and texts have to be read.

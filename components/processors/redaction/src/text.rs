@@ -3,20 +3,19 @@
 //! In order: what is allowed stays; then `blocked_values`, detectors (a second time with JSON's escapes undone), and the
 //! sanitizers that apply. A text that is too long to be looked into is replaced as a whole.
 
-use std::collections::HashMap;
-
 use detectors::{Finding, Kind, Place};
 
 use crate::cache::Cache;
 use crate::config::{Action, Summary};
 use crate::escapes::{ROUNDS, Unescaped};
 use crate::finding::Renderer;
-use crate::inventory::{ENTRIES_MAX, Entry};
 use crate::path::Path;
 use crate::pattern;
+use crate::rebuild::Buffer;
 use crate::rules::{Deed, Rule, Rules};
 use crate::sanitize::{Applied, Sanitizers};
 use crate::summary::Lists;
+use crate::tally::Tally;
 
 /// What takes the place of a text that is too long.
 pub(crate) const TOO_LONG: &[u8] = b"<REDACTED_TOO_LONG>";
@@ -29,7 +28,7 @@ pub(crate) enum Verdict {
     /// It stays because the configuration allows it.
     Allowed,
     /// This takes its place.
-    Replaced(Vec<u8>),
+    Replaced(Buffer),
     /// It goes.
     Removed,
 }
@@ -51,7 +50,7 @@ pub(crate) struct State {
     pub(crate) cache: Cache,
     pub(crate) renderer: Renderer,
     /// Of one batch.
-    pub(crate) tally: HashMap<Entry, u64>,
+    pub(crate) tally: Tally,
     findings: Vec<Finding>,
     more: Vec<Finding>,
     undone: Vec<Unescaped>,
@@ -94,12 +93,7 @@ impl<'r> Reader<'r> {
     pub(crate) fn note_many(&mut self, rule: Rule, path: &Path<'_>, count: u64) {
         self.noted += count;
         if !self.quiet && count > 0 {
-            let tally = &mut self.state.tally;
-            let mut entry = Entry { rule, path: path.text().into(), service: self.service.clone() };
-            if tally.len() >= ENTRIES_MAX && !tally.contains_key(&entry) {
-                entry = entry.unspecific();
-            }
-            *tally.entry(entry).or_default() += count;
+            self.state.tally.add(rule, path, &self.service, count);
         }
     }
 
@@ -117,45 +111,46 @@ impl<'r> Reader<'r> {
         }
         if text.len() > rules.value_bytes_max && (rules.reads_values() || !sanitizers.is_none()) {
             self.note(Rule::Oversized, path);
-            return Ok(Verdict::Replaced(TOO_LONG.to_vec()));
+            return Ok(Verdict::Replaced(TOO_LONG.to_vec().into()));
         }
         if rules.allowed_values.iter().any(|pattern| pattern.is_match(text)) {
             return Ok(Verdict::Allowed);
         }
-        let mut changed: Option<Vec<u8>> = None;
+        let mut changed: Option<Buffer> = None;
         for pattern in &rules.blocked_values {
-            let input = changed.as_deref().unwrap_or(text);
+            let input = changed.as_deref().map_or(text, Vec::as_slice);
             if let Some(new) = pattern::replace_all(pattern, input, |found, out| rules.masker.put(found, out)) {
                 self.note(Rule::BlockedValue, path);
-                changed = Some(new);
+                changed = Some(new.into());
             }
         }
-        match self.detect(changed.as_deref().unwrap_or(text), place, path)? {
+        match self.detect(changed.as_deref().map_or(text, Vec::as_slice), place, path)? {
             Verdict::Replaced(new) => changed = Some(new),
             Verdict::Removed => return Ok(Verdict::Removed),
             Verdict::Clean | Verdict::Allowed => {}
         }
         if sanitizers.url
-            && let Some(new) = Sanitizers::url(changed.as_deref().unwrap_or(text))
+            && let Some(new) = Sanitizers::url(changed.as_deref().map_or(text, Vec::as_slice))
         {
             self.note(Rule::Url, path);
-            changed = Some(new);
+            changed = Some(new.into());
         }
         if sanitizers.databases != 0
-            && let Some(new) = rules.sanitizers.query(changed.as_deref().unwrap_or(text), sanitizers.databases)
+            && let Some(new) =
+                rules.sanitizers.query(changed.as_deref().map_or(text, Vec::as_slice), sanitizers.databases)
         {
             self.note(Rule::Database, path);
-            changed = Some(new);
+            changed = Some(new.into());
         }
-        Ok(changed.filter(|new| new != text).map_or(Verdict::Clean, Verdict::Replaced))
+        Ok(changed.filter(|new| **new != text).map_or(Verdict::Clean, Verdict::Replaced))
     }
 
     /// What detectors make of a text.
     pub(crate) fn detect(&mut self, text: &[u8], place: Place<'_>, path: &Path<'_>) -> Result<Verdict, Refusal> {
         let rules = self.rules;
         let Some(scanner) = &rules.scanner else { return Ok(Verdict::Clean) };
-        scanner.scan(text, place, &mut self.state.findings);
-        if memchr::memchr(b'\\', text).is_some() {
+        let backslash = scanner.scan(text, place, &mut self.state.findings);
+        if backslash {
             self.detect_escaped(text, place);
         }
         if self.state.findings.is_empty() {
@@ -192,7 +187,7 @@ impl<'r> Reader<'r> {
     /// Does what is to be done with the findings of a text.
     fn replace(&mut self, text: &[u8], findings: &[Finding], path: &Path<'_>) -> Result<Verdict, Refusal> {
         let rules = self.rules;
-        let mut out: Option<Vec<u8>> = None;
+        let mut out: Option<Buffer> = None;
         let (mut copied, mut removed) = (0, false);
         for finding in findings {
             let Some(treatment) = rules.treatments.get(finding.kind as usize) else { continue };
@@ -206,7 +201,7 @@ impl<'r> Reader<'r> {
                 Deed::Forbid => return Err(Refusal::Finding(finding.kind)),
                 Deed::Do(action) => {
                     removed |= action == Action::Drop;
-                    let out = out.get_or_insert_with(|| Vec::with_capacity(text.len() + 32));
+                    let out = out.get_or_insert_with(|| Buffer::new(text.len() + 32));
                     out.extend_from_slice(text.get(copied..finding.start).unwrap_or_default());
                     self.state.renderer.put(finding.kind, treatment, action, &rules.keys, found, out);
                     copied = finding.end;

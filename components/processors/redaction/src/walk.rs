@@ -8,17 +8,19 @@
 
 mod value;
 
-use detectors::{Hint, Place};
+use detectors::Place;
 use pdata::schema::{
     ANY_VALUE, EXPONENTIAL_HISTOGRAM_DATA_POINT, HISTOGRAM_DATA_POINT, KEY_VALUE, Kind, LOG_RECORD, Label, Message,
     NUMBER_DATA_POINT, RESOURCE, SCOPE, SPAN, SPAN_EVENT, SUMMARY_DATA_POINT,
 };
-use pdata::wire::{Fields, LEN, RawField, VARINT, read_field, read_varint};
+use pdata::wire::{
+    FIXED64, Fields, LEN, RawField, VARINT, put_len, put_tag, put_varint, read_field, read_varint, varint_len,
+};
 
 use crate::cache::Cache;
 use crate::config::{Action, Fate};
 use crate::path::Path;
-use crate::rebuild::Rebuild;
+use crate::rebuild::{Buffer, Rebuild};
 use crate::rules::{KeyFate, KeyRule, Rule};
 use crate::sanitize::Applied;
 use crate::summary;
@@ -42,22 +44,28 @@ pub(crate) enum Mode {
 pub(crate) enum Outcome {
     Keep,
     Remove,
-    Replace(Vec<u8>),
+    Replace(Buffer),
 }
 
-const NO_KEY: &[u8] = b"";
-
-/// The field at `at`; quick for what most of an item is, attributes and strings of up to 127 bytes.
+/// The field at `at`; quick for what most of an item is: attributes and strings of up to 127 bytes, times, small numbers.
 #[inline]
 fn next_field(source: &[u8], at: usize) -> Option<RawField> {
-    if let [tag, len @ 0..=0x7f, ..] = source.get(at..)?
-        && tag & 0x87 == LEN
-        && at + 2 + usize::from(*len) <= source.len()
-    {
-        let end = at + 2 + usize::from(*len);
-        return Some(RawField { number: u32::from(tag >> 3), wire_type: LEN, start: at, value: at + 2..end, end });
-    }
-    if at < source.len() { read_field(source, at).ok() } else { None }
+    let [tag @ 0..=0x7f, rest @ ..] = source.get(at..)? else {
+        return if at < source.len() { any_field(source, at) } else { None };
+    };
+    let (header, len) = match (tag & 7, rest) {
+        (LEN, [len @ 0..=0x7f, rest @ ..]) if usize::from(*len) <= rest.len() => (2, usize::from(*len)),
+        (FIXED64, [_, _, _, _, _, _, _, _, ..]) => (1, 8),
+        (VARINT, [0..=0x7f, ..]) => (1, 1),
+        _ => return any_field(source, at),
+    };
+    let value = at + header..at + header + len;
+    let end = value.end;
+    (tag >> 3 > 0).then_some(RawField { number: u32::from(tag >> 3), wire_type: tag & 7, start: at, value, end })
+}
+
+fn any_field(source: &[u8], at: usize) -> Option<RawField> {
+    read_field(source, at).ok()
 }
 
 fn is_table(table: &Message, known: &[&'static Message]) -> bool {
@@ -88,7 +96,7 @@ impl Reader<'_> {
         table: &'static Message,
         source: &[u8],
         path: &Path<'_>,
-    ) -> Result<Option<Vec<u8>>, Refusal> {
+    ) -> Result<Option<Buffer>, Refusal> {
         if !self.summarizes() || !is_treated_by_the_collector(table) {
             return self.fields(table, source, path);
         }
@@ -96,11 +104,12 @@ impl Reader<'_> {
         let outcome = self.fields(table, source, path);
         let (lists, body) = (std::mem::replace(&mut self.lists, around.0), std::mem::replace(&mut self.body, around.1));
         let changed = outcome?;
-        let told = summary::apply(table, changed.as_deref().unwrap_or(source), lists, body, self.rules.summary);
-        Ok(told.or(changed))
+        let told =
+            summary::apply(table, changed.as_deref().map_or(source, Vec::as_slice), lists, body, self.rules.summary);
+        Ok(told.map(Buffer::from).or(changed))
     }
 
-    fn fields(&mut self, table: &'static Message, source: &[u8], path: &Path<'_>) -> Result<Option<Vec<u8>>, Refusal> {
+    fn fields(&mut self, table: &'static Message, source: &[u8], path: &Path<'_>) -> Result<Option<Buffer>, Refusal> {
         let mut out = Rebuild::new(source);
         let mut end = 0;
         let pairs = table.attributes_number();
@@ -166,8 +175,7 @@ impl Reader<'_> {
         if !self.rules.everywhere {
             return Ok(self.sanitized(text, sanitizers, path));
         }
-        let place = Place { hint: Hint::Text, key: NO_KEY };
-        Ok(match self.text(text, place, sanitizers, path)? {
+        Ok(match self.text(text, Place::text(), sanitizers, path)? {
             Verdict::Clean | Verdict::Allowed => Outcome::Keep,
             Verdict::Replaced(new) => Outcome::Replace(utf8(new)),
             Verdict::Removed => Outcome::Remove,
@@ -191,7 +199,7 @@ impl Reader<'_> {
             self.note(Rule::Database, path);
             changed = Some(new);
         }
-        changed.map_or(Outcome::Keep, |new| Outcome::Replace(utf8(new)))
+        changed.map_or(Outcome::Keep, |new| Outcome::Replace(utf8(new.into())))
     }
 
     /// The sanitizers for names of client and server spans.
@@ -212,7 +220,7 @@ impl Reader<'_> {
     }
 
     /// What is decided about a key, and the key that takes its place. `None` in place of the rule: it goes.
-    fn key(&mut self, key: &[u8], path: &Path<'_>) -> Result<(Option<KeyRule>, Option<Vec<u8>>), Refusal> {
+    fn key(&mut self, key: &[u8], path: &Path<'_>) -> Result<(Option<KeyRule>, Option<Buffer>), Refusal> {
         if let Some(rule) = self.state.cache.key(key) {
             return Ok((Some(rule), None));
         }
@@ -232,29 +240,46 @@ impl Reader<'_> {
 
     /// What becomes of an attribute, or of an entry of a map.
     pub(crate) fn pair(&mut self, pair: &[u8], mode: Mode, path: &Path<'_>) -> Result<Outcome, Refusal> {
-        let top = matches!(mode, Mode::Attributes | Mode::Further);
-        let place = if top { Cache::pair_place(pair) } else { None };
-        if let Some(place) = place
-            && self.state.cache.is_clean_pair(place, pair)
+        if !self.summarizes()
+            && let Some(plain) = Plain::of(pair)
+            && let Some(rule) = self.state.cache.key(plain.key)
+            && rule.fate == KeyFate::Read
+            && mode != Mode::Body
         {
+            return self.plain_pair(&plain, rule, path);
+        }
+        self.read_pair(pair, mode, path)
+    }
+
+    /// An attribute as every SDK writes it, under a key that may stay: most of all attributes.
+    fn plain_pair(&mut self, plain: &Plain<'_>, rule: KeyRule, path: &Path<'_>) -> Result<Outcome, Refusal> {
+        let Plain { pair, key, text } = *plain;
+        let costly = text.len() > COSTLY_BYTES || rule.sense.is_sql();
+        let place = if costly { Cache::pair_place(pair) } else { None };
+        if place.is_some_and(|place| self.state.cache.is_clean_pair(place, pair)) {
             return Ok(Outcome::Keep);
         }
-        let (noted, told) = (self.noted, self.lists.told());
-        let outcome = self.read_pair(pair, mode, path)?;
-        if let Some(place) = place
-            && outcome == Outcome::Keep
-            && (self.noted, self.lists.told()) == (noted, told)
-        {
-            self.state.cache.put_pair(place, pair);
+        let noted = self.noted;
+        let text_place = Place::of_known_key(key, rule.sense);
+        match self.text(text, text_place, rule.sanitizers, &path.name(key))? {
+            Verdict::Clean | Verdict::Allowed => {
+                if let Some(place) = place
+                    && self.noted == noted
+                {
+                    self.state.cache.put_pair(place, pair);
+                }
+                Ok(Outcome::Keep)
+            }
+            Verdict::Replaced(new) => Ok(Outcome::Replace(text_pair(key, &utf8(new)))),
+            Verdict::Removed => Ok(Outcome::Remove),
         }
-        Ok(outcome)
     }
 
     fn read_pair(&mut self, pair: &[u8], mode: Mode, path: &Path<'_>) -> Result<Outcome, Refusal> {
         let parts = Parts::of(pair);
         let key = parts.key(pair);
         let (rule, new_key) = self.key(key, path)?;
-        let shown = new_key.as_deref().unwrap_or(key);
+        let shown = new_key.as_deref().map_or(key, Vec::as_slice);
         let here = path.name(shown);
         let Some(rule) = rule else {
             self.tell_removed(mode, b"(key)", path);
@@ -341,12 +366,17 @@ impl Reader<'_> {
                 let whole = value::text_of(value);
                 let rules = self.rules;
                 self.state.renderer.put_whole(rules.default_action, &rules.keys, &whole, &mut text);
-                Ok(Outcome::Replace(value::string(&text)))
+                Ok(Outcome::Replace(value::string(&text).into()))
             }
             KeyFate::Blocked => {
                 let all = self.rules.all_types && mode != Mode::Body;
                 let text = if all { value::text_of(value) } else { value::str_of(value) };
-                if mode != Mode::Body && self.rules.allowed_values.iter().any(|pattern| pattern.is_match(&text)) {
+                // Of a value in several pieces the text is that of one.
+                let whole = Fields::new(value).nth(1).is_none();
+                if mode != Mode::Body
+                    && whole
+                    && self.rules.allowed_values.iter().any(|pattern| pattern.is_match(&text))
+                {
                     self.tell_allowed(mode, path);
                     return Ok(Outcome::Keep);
                 }
@@ -360,11 +390,11 @@ impl Reader<'_> {
                     }
                     self.rules.masker.put(line, &mut masked);
                 }
-                Ok(Outcome::Replace(value::string(&masked)))
+                Ok(Outcome::Replace(value::string(&masked).into()))
             }
             _ => {
                 let sanitizers = if mode == Mode::Body { self.rules.sanitizers.of_body() } else { rule.sanitizers };
-                let outcome = self.value(value, Place { hint: rule.hint, key }, sanitizers, mode, path)?;
+                let outcome = self.value(value, Place::of_known_key(key, rule.sense), sanitizers, mode, path)?;
                 Ok(outcome)
             }
         }
@@ -417,6 +447,42 @@ const KEY: u32 = 1;
 const VALUE: u32 = 2;
 const KEY_STRINDEX: u32 = 3;
 
+/// Texts of attributes that are longer than this are worth remembering.
+const COSTLY_BYTES: usize = 32;
+
+/// An attribute whose value is a text, in the form every SDK writes: key, then value, nothing else, lengths of one byte.
+struct Plain<'p> {
+    pair: &'p [u8],
+    key: &'p [u8],
+    text: &'p [u8],
+}
+
+impl<'p> Plain<'p> {
+    #[inline]
+    fn of(pair: &'p [u8]) -> Option<Self> {
+        let [KEY_TAG, key_len @ 0..=0x7f, rest @ ..] = pair else { return None };
+        let (key, value) = rest.split_at_checked(usize::from(*key_len))?;
+        let [VALUE_TAG, value_len @ 0..=0x7f, value::TEXT_TAG, text_len @ 0..=0x7f, text @ ..] = value else {
+            return None;
+        };
+        let whole = usize::from(*value_len) == text.len() + 2 && usize::from(*text_len) == text.len();
+        whole.then_some(Self { pair, key, text })
+    }
+}
+
+const KEY_TAG: u8 = (KEY as u8) << 3 | LEN;
+const VALUE_TAG: u8 = (VALUE as u8) << 3 | LEN;
+
+/// A serialized attribute whose value is a text.
+fn text_pair(key: &[u8], text: &[u8]) -> Buffer {
+    let mut out = Buffer::new(key.len() + text.len() + 24);
+    put_len(&mut out, KEY, key);
+    put_tag(&mut out, VALUE, LEN);
+    put_varint(&mut out, (1 + varint_len(text.len() as u64) + text.len()) as u64);
+    put_len(&mut out, value::STRING, text);
+    out
+}
+
 /// Where the key of a pair is.
 struct Parts(std::ops::Range<usize>);
 
@@ -437,9 +503,10 @@ impl Parts {
 }
 
 /// Text that is certainly UTF-8: a pattern may cut through a character.
-pub(crate) fn utf8(text: Vec<u8>) -> Vec<u8> {
-    match String::from_utf8(text) {
-        Ok(text) => text.into_bytes(),
-        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned().into_bytes(),
+pub(crate) fn utf8(text: Buffer) -> Buffer {
+    if std::str::from_utf8(&text).is_ok() {
+        text
+    } else {
+        String::from_utf8_lossy(&text).into_owned().into_bytes().into()
     }
 }

@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::Event;
 use pdata::Signal;
 use support::{
-    Rig, int, list, log_after, map, of_body, of_span, pair, pairs, shown, shown_pairs, span_after, text, traces,
+    Rig, double, int, list, log_after, map, of_body, of_span, pair, pairs, shown, shown_pairs, span_after, text, traces,
 };
 use testkit::otlp_arbitrary::Request;
 
@@ -41,6 +41,17 @@ fn attributes_are_treated_as_the_collector_does() {
             "{allow_all_keys: true, blocked_key_patterns: [mail], blocked_values: [com], allowed_values: ['.+@mycompany.com']}",
             pairs(&[("mail", "joe@mycompany.com"), ("mail", "joe@x.org"), ("k", "joe@mycompany.com"), ("k", "x.com")]),
             "mail=joe@mycompany.com mail=**** k=joe@mycompany.com k=x.****",
+        ),
+        // With all types, what values read as in the Collector.
+        (
+            "{allow_all_keys: true, redact_all_types: true, blocked_values: ['e[+]21', '^true$']}",
+            vec![pair("a", double(1e21)), pair("b", double(1e20)), pair("c", int(21)), pair("d", text("true"))],
+            "a=1**** b=100000000000000000000 c=21 d=****",
+        ),
+        (
+            "{allow_all_keys: true, redact_all_types: true, blocked_key_patterns: [a], hash_function: md5}",
+            vec![pair("a", list(vec![int(1), text("a")])), pair("b", list(vec![int(1)]))],
+            "a=fd4105d9312f0888af6ee470373c2c0d b=[1]",
         ),
         // Numbers only if asked for.
         (

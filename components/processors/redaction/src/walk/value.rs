@@ -2,18 +2,21 @@
 
 use detectors::Place;
 use pdata::edit::Value;
+use pdata::view::ValueView;
 use pdata::wire::{FIXED64, Fields, LEN, VARINT, read_varint};
+use value_text::Text;
 
-use super::{Mode, Outcome, utf8};
+use super::{Mode, Outcome, next_field, utf8};
 use crate::config::Fate;
 use crate::path::Path;
-use crate::rebuild::Rebuild;
+use crate::rebuild::{Buffer, Rebuild};
 use crate::rules::Rule;
 use crate::sanitize::Applied;
 use crate::text::{Reader, Refusal, Verdict};
 
 /// Fields of `AnyValue`.
-const STRING: u32 = 1;
+pub(super) const STRING: u32 = 1;
+pub(super) const TEXT_TAG: u8 = (STRING as u8) << 3 | LEN;
 const BOOL: u32 = 2;
 const INT: u32 = 3;
 const DOUBLE: u32 = 4;
@@ -39,38 +42,24 @@ pub(super) fn str_of(value: &[u8]) -> Vec<u8> {
     field.and_then(|field| value.get(field.value)).unwrap_or_default().to_vec()
 }
 
-/// What a value reads as. Lists, maps and bytes as they are serialized.
+/// What a value reads as in the Collector.
 pub(super) fn text_of(value: &[u8]) -> Vec<u8> {
-    let field = Fields::new(value).next();
-    let Some(field) = field else { return Vec::new() };
-    let content = value.get(field.value.clone()).unwrap_or_default();
-    let mut text = Vec::new();
-    if !put_number(field.number, field.wire_type, content, &mut text) {
-        text.extend_from_slice(content);
-    }
-    text
+    Text(ValueView::new(value)).to_string().into_bytes()
 }
 
-/// Appends what a number or boolean reads as; `false` if it is none.
-fn put_number(number: u32, wire_type: u8, content: &[u8], out: &mut Vec<u8>) -> bool {
+/// What a number or boolean reads as.
+fn number_text(number: u32, content: &[u8]) -> String {
     let integer = || read_varint(content, &mut 0).unwrap_or_default();
-    let text = match (number, wire_type) {
-        (BOOL, VARINT) => (integer() != 0).to_string(),
-        (INT, VARINT) => integer().cast_signed().to_string(),
-        (DOUBLE, FIXED64) => number_text(double(content)),
-        _ => return false,
+    let value = match number {
+        BOOL => ValueView::Bool(integer() != 0),
+        INT => ValueView::I64(integer().cast_signed()),
+        _ => ValueView::F64(double(content)),
     };
-    out.extend_from_slice(text.as_bytes());
-    true
+    Text(value).to_string()
 }
 
 fn double(content: &[u8]) -> f64 {
     content.first_chunk().map_or(0.0, |bytes| f64::from_le_bytes(*bytes))
-}
-
-/// As Go writes it in JSON: without exponent up to 1e21.
-fn number_text(number: f64) -> String {
-    if number == 0.0 || (1e-6..1e21).contains(&number.abs()) { number.to_string() } else { format!("{number:e}") }
 }
 
 impl Reader<'_> {
@@ -85,7 +74,7 @@ impl Reader<'_> {
     ) -> Result<Outcome, Refusal> {
         let mut out = Rebuild::new(source);
         let mut end = 0;
-        for field in Fields::new(source) {
+        while let Some(field) = next_field(source, end) {
             end = field.end;
             let content = source.get(field.value.clone()).unwrap_or_default();
             let outcome = match (field.number, field.wire_type) {
@@ -94,9 +83,9 @@ impl Reader<'_> {
                     self.verdict(verdict, mode, path, utf8)
                 }
                 (BOOL | INT, VARINT) | (DOUBLE, FIXED64) => {
-                    match self.number(field.number, field.wire_type, content, place, sanitizers, mode, path)? {
+                    match self.number(field.number, content, place, sanitizers, mode, path)? {
                         // A string takes the place of a number.
-                        Outcome::Replace(text) => return Ok(Outcome::Replace(string(&text))),
+                        Outcome::Replace(text) => return Ok(Outcome::Replace(string(&text).into())),
                         other => other,
                     }
                 }
@@ -130,7 +119,7 @@ impl Reader<'_> {
         verdict: Verdict,
         mode: Mode,
         path: &Path<'_>,
-        tidy: impl FnOnce(Vec<u8>) -> Vec<u8>,
+        tidy: impl FnOnce(Buffer) -> Buffer,
     ) -> Outcome {
         match verdict {
             Verdict::Clean => Outcome::Keep,
@@ -147,11 +136,9 @@ impl Reader<'_> {
     }
 
     /// A number: as text if the configuration wants that, otherwise by the detectors alone.
-    #[expect(clippy::too_many_arguments, reason = "a field's parts and its place")]
     fn number(
         &mut self,
         number: u32,
-        wire_type: u8,
         content: &[u8],
         place: Place<'_>,
         sanitizers: Applied,
@@ -168,9 +155,9 @@ impl Reader<'_> {
         if !all && !is_large {
             return Ok(Outcome::Keep);
         }
-        let mut text = Vec::with_capacity(24);
-        put_number(number, wire_type, content, &mut text);
-        let verdict = if all { self.text(&text, place, sanitizers, path)? } else { self.detect(&text, place, path)? };
+        let text = number_text(number, content);
+        let text = text.as_bytes();
+        let verdict = if all { self.text(text, place, sanitizers, path)? } else { self.detect(text, place, path)? };
         Ok(self.verdict(verdict, mode, path, utf8))
     }
 

@@ -71,6 +71,10 @@ pub fn int(number: i64) -> AnyValue {
     AnyValue { value: Some(Value::IntValue(number)) }
 }
 
+pub fn double(number: f64) -> AnyValue {
+    AnyValue { value: Some(Value::DoubleValue(number)) }
+}
+
 pub fn list(values: Vec<AnyValue>) -> AnyValue {
     AnyValue { value: Some(Value::ArrayValue(ArrayValue { values })) }
 }
