@@ -7,6 +7,7 @@
 mod logs;
 mod metrics;
 mod random;
+mod text;
 mod traces;
 mod whole;
 
@@ -70,19 +71,38 @@ impl Pool {
     ) -> io::Result<Self> {
         let mut pool = Self { signal, transport, compression, payloads: Vec::new(), encoded_bytes: 0, renewal: None };
         for seed in 1..=requests.max(1) {
-            let message = encode(signal, seed as u64, items_per_request);
-            pool.encoded_bytes += message.len() as u64;
-            let packed = match compression {
-                Compression::None => message,
-                Compression::Gzip => gzip(&message)?,
-            };
-            let body = match transport {
-                Transport::Grpc => grpc_frame(&packed, compression == Compression::Gzip),
-                Transport::Http => Bytes::from(packed),
-            };
-            pool.payloads.push(Payload { body, item_count: items_per_request as u64 });
+            pool.add(encode(signal, seed as u64, items_per_request), items_per_request)?;
         }
         Ok(pool)
+    }
+
+    /// Requests of log records with bodies of about 1 KB, over gRPC, uncompressed.
+    ///
+    /// # Errors
+    ///
+    /// None but those of [`Pool::build`].
+    pub fn of_long_logs() -> io::Result<Self> {
+        let mut pool = Self::build(Signal::Logs, Transport::Grpc, Compression::None, 1, 0)?;
+        pool.payloads.clear();
+        pool.encoded_bytes = 0;
+        for seed in 1..=POOL_REQUESTS {
+            pool.add(logs::encode_long(&mut Random::new(seed as u64), ITEMS_PER_REQUEST), ITEMS_PER_REQUEST)?;
+        }
+        Ok(pool)
+    }
+
+    fn add(&mut self, message: Vec<u8>, items: usize) -> io::Result<()> {
+        self.encoded_bytes += message.len() as u64;
+        let packed = match self.compression {
+            Compression::None => message,
+            Compression::Gzip => gzip(&message)?,
+        };
+        let body = match self.transport {
+            Transport::Grpc => grpc_frame(&packed, self.compression == Compression::Gzip),
+            Transport::Http => Bytes::from(packed),
+        };
+        self.payloads.push(Payload { body, item_count: items as u64 });
+        Ok(())
     }
 
     /// Requests of whole traces over gRPC, uncompressed: see [`Renewal`].
@@ -125,6 +145,18 @@ impl Pool {
     #[must_use]
     pub fn request_bytes(&self) -> u64 {
         self.encoded_bytes / self.payloads.len() as u64
+    }
+
+    /// Bytes of all strings per item, resources and scopes included, on average; for logs and spans over gRPC without
+    /// compression.
+    #[must_use]
+    pub fn item_text_bytes(&self) -> f64 {
+        let of = |payload: &Payload| {
+            let message = crate::wire::grpc_unframe(&payload.body).map_or(&[][..], |(_, message)| message);
+            text::bytes(self.signal, message) as f64
+        };
+        let items: u64 = self.payloads.iter().map(|payload| payload.item_count).sum();
+        self.payloads.iter().map(of).sum::<f64>() / items.max(1) as f64
     }
 
     /// Protobuf bytes per item, resources and scopes included, on average.
@@ -232,6 +264,20 @@ mod tests {
         for ((_, bytes), (_, found_bytes)) in promised.iter().zip(&found) {
             assert!(found_bytes.abs_diff(*bytes) * 100 <= bytes * 3, "{found:?} bytes, expected {promised:?}");
         }
+    }
+
+    #[test]
+    fn text_is_most_of_a_log_record() {
+        let usual = Pool::build(Signal::Logs, Transport::Grpc, Compression::None, 4, 512).unwrap();
+        let text = usual.item_text_bytes();
+        assert!((240.0..280.0).contains(&text) && text < usual.item_bytes(), "{text} of {}", usual.item_bytes());
+        let long = Pool::of_long_logs().unwrap();
+        assert_eq!(long.payloads.len(), POOL_REQUESTS);
+        let more = long.item_text_bytes() - text;
+        assert!(
+            (800.0..1000.0).contains(&more) && (long.item_bytes() - usual.item_bytes() - more).abs() < 10.0,
+            "{more}"
+        );
     }
 
     #[test]

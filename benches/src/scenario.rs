@@ -69,7 +69,7 @@ pub struct Scenario {
 }
 
 /// All scenarios in the order in which they are run.
-pub const SCENARIOS: [Scenario; 20] = [
+pub const SCENARIOS: [Scenario; 21] = [
     Scenario { name: "forward-spans", kind: Kind::Forward(Signal::Traces, Compression::None) },
     Scenario { name: "forward-logs", kind: Kind::Forward(Signal::Logs, Compression::None) },
     Scenario { name: "forward-metrics", kind: Kind::Forward(Signal::Metrics, Compression::None) },
@@ -81,6 +81,7 @@ pub const SCENARIOS: [Scenario; 20] = [
     Scenario { name: "transform-logs", kind: Kind::Work(Signal::Logs, Work::Transform) },
     Scenario { name: "redaction-spans", kind: Kind::Work(Signal::Traces, Work::Redaction) },
     Scenario { name: "redaction-logs", kind: Kind::Work(Signal::Logs, Work::Redaction) },
+    Scenario { name: "redaction-long-logs", kind: Kind::Work(Signal::Logs, Work::RedactionOfLongLogs) },
     Scenario { name: "sampler-spans", kind: Kind::Head(Signal::Traces) },
     Scenario { name: "sampler-logs", kind: Kind::Head(Signal::Logs) },
     Scenario { name: "tail-sampling", kind: Kind::Tail(sampling::Tail::Steady) },
@@ -170,6 +171,9 @@ impl Scenario {
         if let Kind::Head(Signal::Traces) | Kind::Tail(_) = self.kind {
             return Ok(Arc::new(Pool::of_whole_traces()));
         }
+        if let Kind::Work(_, Work::RedactionOfLongLogs) = self.kind {
+            return Ok(Arc::new(Pool::of_long_logs().context("build requests")?));
+        }
         let (signal, transport, compression, requests) = match self.kind {
             Kind::Forward(signal, compression) => (signal, Transport::Grpc, compression, POOL_REQUESTS),
             Kind::Work(signal, _) | Kind::Head(signal) => (signal, Transport::Grpc, Compression::None, POOL_REQUESTS),
@@ -217,6 +221,7 @@ impl Scenario {
         )?;
         let mut run = Run { sink, subject, endpoint: Arc::new(endpoint), pool: Arc::clone(pool), measure };
         match self.kind {
+            Kind::Work(_, Work::Redaction | Work::RedactionOfLongLogs) => run.redact().await,
             Kind::Forward(..) | Kind::Work(..) => run.forward().await,
             Kind::Head(_) => run.head().await,
             Kind::Tail(tail) => run.tail(tail).await,
@@ -255,14 +260,21 @@ impl Run<'_> {
         let mut figures = vec![
             Figure { name: "items per CPU-second", value: arrived as f64 / cpu.as_secs_f64().max(0.01) },
             Figure { name: "items per second", value: report.items_per_second() },
-            Figure {
-                name: "wire MB per CPU-second",
-                value: arrived as f64 * self.pool.item_bytes() / 1e6 / cpu.as_secs_f64().max(0.01),
-            },
+            Figure { name: WIRE, value: arrived as f64 * self.pool.item_bytes() / 1e6 / cpu.as_secs_f64().max(0.01) },
         ];
         figures.extend(percentiles(["latency p50, ms", "latency p99, ms"], &report.acked_latencies));
         figures.push(Figure { name: "peak RSS, MiB", value: mib(memory.peak_bytes) });
         Ok(Outcome { figures, balance: Some(balance) })
+    }
+
+    /// Forwarding, and how much text that is.
+    async fn redact(&mut self) -> anyhow::Result<Outcome> {
+        let mut outcome = self.forward().await?;
+        let share = self.pool.item_text_bytes() / self.pool.item_bytes();
+        let wire = outcome.figures.iter().position(|figure| figure.name == WIRE).context("no bytes on the wire")?;
+        let text = Figure { name: "text MB per CPU-second", value: outcome.figures[wire].value * share };
+        outcome.figures.insert(wire + 1, text);
+        Ok(outcome)
     }
 
     async fn idle(&mut self) -> anyhow::Result<Outcome> {
@@ -357,6 +369,9 @@ impl Run<'_> {
         Ok(())
     }
 }
+
+/// Name of how many bytes a subject passes on.
+const WIRE: &str = "wire MB per CPU-second";
 
 /// Names of how fast a stalled subject refuses: at the median and at the 99th percentile.
 const REFUSAL_LATENCIES: [&str; 2] = ["refusal latency p50, ms", "refusal latency p99, ms"];

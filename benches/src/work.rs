@@ -13,6 +13,8 @@ pub enum Work {
     Transform,
     /// Personal data and secrets looked for everywhere: every detector, or as many of a Collector's regexes.
     Redaction,
+    /// The same, in log records with long bodies.
+    RedactionOfLongLogs,
     /// A tenth kept by the hash of the trace ID.
     HeadSampling,
     /// Traces kept by ten policies.
@@ -45,8 +47,8 @@ pub fn processors(work: Work, signal: Signal, is_weir: bool) -> (Cow<'static, st
         (Work::Attributes, _) => (ATTRIBUTES_SPANS, "attributes"),
         (Work::Transform, Signal::Logs) => (TRANSFORM_LOGS, "filter, transform"),
         (Work::Transform, _) => (TRANSFORM_SPANS, "filter, transform"),
-        (Work::Redaction, _) if is_weir => (REDACTION_WEIR, "redaction"),
-        (Work::Redaction, _) => (REDACTION_COLLECTOR, "redaction"),
+        (Work::Redaction | Work::RedactionOfLongLogs, _) if is_weir => (REDACTION_WEIR, "redaction"),
+        (Work::Redaction | Work::RedactionOfLongLogs, _) => (REDACTION_COLLECTOR, "redaction"),
     };
     (section.into(), chain)
 }
