@@ -6,7 +6,6 @@ decides what waits. Of each case is compared which spans arrived of which trace,
 """
 
 import collections
-import dataclasses
 import functools
 import hashlib
 import http.client
@@ -21,16 +20,9 @@ from otlp import REQUESTS
 from parity import SIDES, escaped, free_ports
 from processes import Weir, own_metrics, poll
 
-SEND_SECONDS_MAX = 3  # a case's first round has to be through before the first decision, after 5 s
+SEND_SECONDS_MAX = 7  # a case's first round has to be through before the first decision, after 8 s
+ATTEMPTS = 3  # on a machine that is too busy for that
 EXECUTIONS = "otelcol_processor_tail_sampling_sampling_policy_execution_count"
-
-
-@dataclasses.dataclass
-class Outcome:
-    """What of a case arrived: spans by trace, as often as they did."""
-
-    kept: dict
-    texts: dict  # a span of each digest, for messages
 
 
 def level(message, field):
@@ -66,12 +58,15 @@ def text_of(entry):
     return " ".join(json_format.MessageToJson(part, indent=None) for part in entry)[:900]
 
 
+class TooBusy(Exception):
+    """Requests took so long that some traces were decided before they were complete."""
+
+
 class Side:
     """One of the two programs, with a pipeline for each case."""
 
     def __init__(self, lab, name, sink, cases, ports, metrics_port):
         self.lab, self.name, self.sink, self.cases, self.ports, self.metrics_port = lab, name, sink, cases, ports, metrics_port
-        self.slowest = 0
 
     def configuration(self):
         config = {"receivers": {}, "processors": {"batch": {"timeout": "50ms"}}, "exporters": {}, "service": {"pipelines": {}}}
@@ -100,7 +95,7 @@ class Side:
         self.process.listening(*(f"127.0.0.1:{port}" for port in self.ports))
 
     def send(self, bodies):
-        """Sends these requests through every pipeline, pipeline by pipeline."""
+        """Sends these requests through every pipeline, one after another; yields the seconds that each took."""
         for port in self.ports:
             begun = time.monotonic()
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -111,7 +106,7 @@ class Side:
                 answer = connection.getresponse()
                 assert (answer.status, answer.read()) in ((200, b""), (200, b"\n\0")), f"{self.name} answers {answer.status}"
             connection.close()
-            self.slowest = max(self.slowest, time.monotonic() - begun)
+            yield time.monotonic() - begun
 
     def decided(self):
         """Traces decided by now, by case: as often as its busiest policy was asked."""
@@ -124,7 +119,7 @@ class Side:
 
     def run(self, traffic):
         self.start()
-        self.send(traffic.first)
+        self.slowest = max(self.send(traffic.first))
         expected = {"all": len(traffic.traces), "with_root": len(traffic.with_root), "none": 0}
         wanted = {number: expected[case.decided] for number, case in enumerate(self.cases) if case.decided != "none"}
 
@@ -135,11 +130,20 @@ class Side:
         poll(f"{self.name}'s decisions", complete, 40)
         # Those that are not counted for sure began before the last ones that are.
         time.sleep(1)
-        self.send(traffic.late)
+        collections.deque(self.send(traffic.late), maxlen=0)
 
 
 def run(lab, cases, traffic, sink):
-    """Runs all cases on both sides at once; returns the outcomes by side, one for each case."""
+    """Runs all cases on both sides at once; returns by side and name of a case the requests that arrived."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return run_once(lab, cases, traffic, sink)
+        except TooBusy as busy:
+            problem = busy
+    raise AssertionError(f"{problem}, {ATTEMPTS} times")
+
+
+def run_once(lab, cases, traffic, sink):
     ports = free_ports(2 * len(cases) + 2)
     # Traces of cases that are not waited for are decided while the others are.
     order = sorted(cases, key=lambda case: case.decided != "none")
@@ -160,11 +164,16 @@ def run(lab, cases, traffic, sink):
     if failures:
         raise failures[0]
     for side in sides:
-        assert side.slowest < SEND_SECONDS_MAX, f"{side.name} took {side.slowest:.1f} s for the requests of one case: too busy to compare"
         if side.name == "weir":
             side.process.stop_balanced()
         else:
             side.process.stop()
+    slowest = max(sides, key=lambda side: side.slowest)
+    if slowest.slowest > SEND_SECONDS_MAX:
+        for side in sides:
+            for number in range(len(order)):
+                sink.take(f"{side.name}.{number}")
+        raise TooBusy(f"{slowest.name} took {slowest.slowest:.1f} s for the requests of one case")
     outcomes = {}
     for side in sides:
         taken = [tuple(body for _, body in sink.take(f"{side.name}.{number}")) for number in range(len(order))]

@@ -7,7 +7,7 @@ limits that are reached by some traces and not by others (`rate_limiting`, `comp
 
 import dataclasses
 
-WAIT = "5s"
+WAIT = "8s"
 NEVER = "600s"  # decided at the shutdown, unless a root hastens it
 
 
