@@ -83,3 +83,18 @@ fn a_sampler_that_is_followed_must_be_in_a_pipeline_of_traces() {
         assert!(found.contains(expected) && found.contains("fix: list `tail_sampling/a`"), "{found}");
     }
 }
+
+#[test]
+fn a_pipeline_that_is_followed_ends_first() {
+    let yaml = "receivers: {nop: }\nexporters: {nop: }\nconnectors: {forward: }\nprocessors:\n  tail_sampling: {policies: [{name: all, \
+                type: always_sample}]}\n  probabilistic_sampler: {trace_decisions: tail_sampling}\nservice:\n  pipelines:\n    \
+                traces/in: {receivers: [nop], exporters: [forward]}\n    logs: {receivers: [nop], processors: \
+                [probabilistic_sampler], exporters: [nop]}\n    traces/out: {receivers: [forward], processors: [tail_sampling], \
+                exporters: [nop]}\n";
+    let options = ServiceOptions { uris: vec![format!("yaml:{yaml}")], ..ServiceOptions::default() };
+    let (host, _fatal) = Host::new(ByteAccount::unlimited(), Ledger::new(), Registry::new(Level::None));
+    let (_, plan, _) = prepare(&options, &|_: &str| None, &Catalog::default(), &host, &Graph::default()).unwrap();
+    // They stop in this order.
+    let order: Vec<String> = plan.pipelines.iter().map(|pipeline| pipeline.id.to_string()).collect();
+    assert_eq!(order, ["traces/in", "traces/out", "logs"]);
+}

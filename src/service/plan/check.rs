@@ -27,7 +27,7 @@ pub(super) fn check(plan: &mut Plan, catalog: &Catalog, unknown: &BTreeSet<(Kind
         check_references(plan, catalog, unknown, pipeline, &path, errors);
     }
     connectors(plan, catalog, errors);
-    order(plan, errors);
+    order(plan, catalog, errors);
 }
 
 fn ambiguous_ids(plan: &Plan, errors: &mut Errors) {
@@ -236,12 +236,26 @@ fn connectors(plan: &Plan, catalog: &Catalog, errors: &mut Errors) {
 }
 
 /// Sorts pipelines upstream first (otherwise in the order of their IDs) and reports cycles.
-fn order(plan: &mut Plan, errors: &mut Errors) {
+fn order(plan: &mut Plan, catalog: &Catalog, errors: &mut Errors) {
     plan.pipelines.sort_by(|a, b| a.id.cmp(&b.id));
+    // Pipelines that are followed come first where connectors allow it, so that they end first.
+    let followed: BTreeSet<(&PipelineId, ComponentId)> = plan
+        .pipelines
+        .iter()
+        .flat_map(|pipeline| pipeline.processors.iter().map(move |processor| (&pipeline.id, &processor.id)))
+        .filter_map(|(pipeline, id)| {
+            let component = plan.component(Kind::Processor, id)?;
+            Some((pipeline, catalog.find(Kind::Processor, component.type_name)?.followed(&component.config)?))
+        })
+        .collect();
+    let follows = |pipeline: &PlannedPipeline, other: &PlannedPipeline| {
+        let is_in = |id: &ComponentId| other.processors.iter().any(|processor| processor.id == *id);
+        other.id.signal == Signal::Traces && followed.iter().any(|(of, id)| **of == pipeline.id && is_in(id))
+    };
     let mut ordered: Vec<PipelineId> = Vec::new();
     let mut waiting: Vec<&PlannedPipeline> = plan.pipelines.iter().collect();
     while !waiting.is_empty() {
-        let (ready, blocked): (Vec<_>, Vec<_>) = waiting.iter().partition(|pipeline| {
+        let (ready, mut blocked): (Vec<_>, Vec<_>) = waiting.iter().partition(|pipeline| {
             pipeline.receivers.iter().all(|receiver| {
                 !plan.is_connector(&receiver.id) || plan.feeding(&receiver.id).all(|up| ordered.contains(&up.id))
             })
@@ -250,6 +264,14 @@ fn order(plan: &mut Plan, errors: &mut Errors) {
             errors.push(cycle(plan, &blocked));
             return;
         }
+        let (free, following): (Vec<_>, Vec<_>) =
+            ready.iter().partition(|pipeline| !waiting.iter().any(|other| follows(pipeline, other)));
+        let ready = if free.is_empty() {
+            ready
+        } else {
+            blocked.extend(following);
+            free
+        };
         ordered.extend(ready.iter().map(|pipeline| pipeline.id.clone()));
         waiting = blocked;
     }

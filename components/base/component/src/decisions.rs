@@ -2,7 +2,8 @@
 //!
 //! A sampler of traces answers under its component ID ([`Decisions::answer_as`]), once for each pipeline it is in; a follower
 //! asks by that ID. One handle for the process, reached through the registry of metrics as the degraded mode is.
-//! Nothing is told unasked: a follower holds what waits, and asks again.
+//! Nothing is told unasked: a follower holds what waits, and asks again. Only before it ends and forgets, a sampler lets its
+//! followers ask once more ([`Decisions::last_call`]).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -50,9 +51,21 @@ pub trait Decides: Send + Sync {
     fn decided(&self, context: &Context, trace_id: &[u8; 16]) -> Answer;
 }
 
+/// Who follows a sampler.
+pub trait Follows: Send + Sync {
+    /// Everything that waits for that sampler is to be asked for now.
+    fn last_call(&self);
+}
+
+#[derive(Default)]
+struct OfId {
+    samplers: Vec<Weak<dyn Decides>>,
+    followers: Vec<Weak<dyn Follows>>,
+}
+
 /// The samplers of traces of the process.
 #[derive(Default)]
-pub struct Decisions(Mutex<HashMap<ComponentId, Vec<Weak<dyn Decides>>>>);
+pub struct Decisions(Mutex<HashMap<ComponentId, OfId>>);
 
 impl fmt::Debug for Decisions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,17 +77,37 @@ impl Decisions {
     /// Lets a sampler answer under that ID for as long as it lives.
     pub fn answer_as<D: Decides + 'static>(&self, id: &ComponentId, sampler: &Arc<D>) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_id = all.entry(id.clone()).or_default();
-        of_id.retain(|sampler| sampler.strong_count() > 0);
+        let samplers = &mut all.entry(id.clone()).or_default().samplers;
+        samplers.retain(|sampler| sampler.strong_count() > 0);
         let sampler: Weak<D> = Arc::downgrade(sampler);
-        of_id.push(sampler);
+        samplers.push(sampler);
+    }
+
+    /// Lets a follower hear of the end of samplers of that ID for as long as it lives.
+    pub fn follow<F: Follows + 'static>(&self, id: &ComponentId, follower: &Arc<F>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let followers = &mut all.entry(id.clone()).or_default().followers;
+        followers.retain(|follower| follower.strong_count() > 0);
+        let follower: Weak<F> = Arc::downgrade(follower);
+        followers.push(follower);
+    }
+
+    /// Says that a sampler of that ID has decided about everything, and is about to forget.
+    pub fn last_call(&self, id: &ComponentId) {
+        let followers: Vec<Arc<dyn Follows>> = {
+            let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let of_id = all.get(id).into_iter().flat_map(|of_id| &of_id.followers);
+            of_id.filter_map(Weak::upgrade).collect()
+        };
+        followers.iter().for_each(|follower| follower.last_call());
     }
 
     /// The samplers of that ID: one for each pipeline, and those that are being replaced.
     #[must_use]
     pub fn of(&self, id: &ComponentId) -> Deciders {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Deciders(all.get(id).into_iter().flatten().filter_map(Weak::upgrade).collect())
+        let of_id = all.get(id).into_iter().flat_map(|of_id| &of_id.samplers);
+        Deciders(of_id.filter_map(Weak::upgrade).collect())
     }
 }
 

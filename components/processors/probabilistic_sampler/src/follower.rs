@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use component::decisions::{Answer, Deciders, Decisions};
+use component::decisions::{Answer, Deciders, Decisions, Follows};
 use component::outbox::Full;
 use component::telemetry::Metric;
 use component::{
@@ -222,18 +222,21 @@ impl Core {
         self.show(state);
     }
 
-    /// Decides about what has waited enough, unless there is nowhere to put it.
-    fn look(&self) {
+    /// Decides about what has waited enough, unless there is nowhere to put it. `is_last`: wherever it has to be put.
+    fn look(&self, is_last: bool) {
         let deciders = self.decisions.of(&self.of);
         let now = Instant::now();
         let done: Vec<Waiting> = {
             let mut state = self.lock();
             self.pump(&mut state);
-            if !state.ready.is_empty() {
+            if !state.ready.is_empty() && !is_last {
                 return;
             }
             let mut done = Vec::new();
             for mut waiting in std::mem::take(&mut state.waiting) {
+                if is_last {
+                    waiting.note(&deciders);
+                }
                 if waiting.is_done(&deciders, now, self.wait) {
                     done.push(waiting);
                 } else {
@@ -253,6 +256,12 @@ impl Core {
     }
 }
 
+impl Follows for Core {
+    fn last_call(&self) {
+        self.look(true);
+    }
+}
+
 impl Waiting {
     fn new(batch: Batch, open: Vec<[u8; 16]>) -> Self {
         let bytes = batch.encoded_len() + open.len() * OPEN_BYTES;
@@ -262,6 +271,18 @@ impl Waiting {
     /// One that has nothing to wait for.
     fn decided(batch: Batch, answers: Answers) -> Self {
         Self { answers, ..Self::new(batch, Vec::new()) }
+    }
+
+    /// Notes all decisions there are.
+    fn note(&mut self, deciders: &Deciders) {
+        let Self { open, answers, batch, .. } = self;
+        open.retain(|trace_id| {
+            let answer = deciders.decided(batch.context(), trace_id);
+            if answer.is_final() {
+                answers.insert(*trace_id, answer);
+            }
+            !answer.is_final()
+        });
     }
 
     /// Whether every trace is decided or has not begun in time. Asks about one that is not, at most.
@@ -320,7 +341,9 @@ impl Follower {
             unanswered: ["wait", "room", "shutdown"].map(|reason| telemetry.counter(UNANSWERED, &[("reason", reason)])),
         };
         let (ticker, closed, heir) = (Mutex::default(), RwLock::default(), OnceLock::new());
-        Self { core: Arc::new(core), next, outbox, ticker, closed, heir }
+        let core = Arc::new(core);
+        settings.decisions().follow(of, &core);
+        Self { core, next, outbox, ticker, closed, heir }
     }
 
     /// Lets a batch wait for which room is reserved; gives it back if the processor has stopped.
@@ -469,7 +492,7 @@ impl Component for Follower {
             tokio::spawn(async move {
                 loop {
                     tokio::time::sleep(LOOK_EVERY).await;
-                    core.look();
+                    core.look(false);
                 }
             })
         });

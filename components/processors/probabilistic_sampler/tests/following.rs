@@ -315,6 +315,18 @@ async fn a_successor_waits_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn at_a_shutdown_what_is_decided_last_is_followed() {
+    let rig = Rig::new("sampling_percentage: 100").await;
+    rig.spans(vec![span(0x21, 2), span(0x22, 1)]).await;
+    rig.records(vec![record("kept", 0x21, INFO), record("dropped", 0x22, INFO)]).await;
+    rig.records(vec![record("unknown", 0x23, INFO), record("with unknown", 0x22, INFO)]).await;
+    // The sampler of traces ends first, decides, and forgets.
+    rig.stop().await;
+    assert_eq!(rig.out(), ["kept", "unknown th:0"]);
+    assert_eq!((rig.dropped(), rig.unanswered()), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn in_the_degraded_mode_records_below_info_do_not_wait() {
     let rig = Rig::new("sampling_percentage: 100").await;
     let sensor = rig.world.registry.pressure().sense();

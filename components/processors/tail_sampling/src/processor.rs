@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use component::decisions::Decisions;
 use component::outbox::Full;
 use component::pages::Page;
 use component::pressure::{Reported, Source};
 use component::{
-    Accepted, BoxFuture, Component, ConsumeFuture, Consumer, Deadline, DeliveryError, Edge, Host, Memory, Outbox,
-    OutboxSettings, Settings, ShutdownError, StartError,
+    Accepted, BoxFuture, Component, ComponentId, ConsumeFuture, Consumer, Deadline, DeliveryError, Edge, Host, Memory,
+    Outbox, OutboxSettings, Settings, ShutdownError, StartError,
 };
 use pdata::{Batch, Outcome};
 use statements::Problem;
@@ -28,7 +29,8 @@ const PUMP_EVERY: Duration = Duration::from_millis(50);
 /// One per pipeline.
 #[derive(Debug)]
 pub struct TailSampling {
-    id: String,
+    id: ComponentId,
+    decisions: Arc<Decisions>,
     sampler: Arc<Sampler>,
     outbox: Outbox,
     drops_pending: bool,
@@ -67,7 +69,8 @@ impl TailSampling {
         logs.add(sampler.log());
         settings.decisions().answer_as(&settings.id, &sampler);
         Ok(Self {
-            id: settings.id.to_string(),
+            id: settings.id.clone(),
+            decisions: Arc::clone(settings.decisions()),
             sampler,
             logs,
             reported: Mutex::default(),
@@ -182,7 +185,10 @@ impl Component for TailSampling {
     fn start<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<(), StartError>> {
         self.outbox.start();
         let logs = Arc::clone(&self.logs);
-        let page = host.registry().pages().publish_answers(DECISIONS_PAGE, &self.id, move |query| logs.to_json(query));
+        let page = host
+            .registry()
+            .pages()
+            .publish_answers(DECISIONS_PAGE, &self.id.to_string(), move |query| logs.to_json(query));
         *self.page.lock().unwrap_or_else(PoisonError::into_inner) = Some(page);
         let filled = Arc::clone(&self.sampler);
         let reported = host.pressure().report(Source::TraceBuffer, move || filled.fill());
@@ -205,6 +211,8 @@ impl Component for TailSampling {
                     tokio::task::yield_now().await;
                 }
             }
+            // Log records that follow learn what became of their traces while it is still known.
+            self.decisions.last_call(&self.id);
             told(self.drain(deadline).await)
         })
     }
