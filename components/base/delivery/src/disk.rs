@@ -167,10 +167,13 @@ impl DiskQueue {
     async fn store(&self, spool: &Spool<Stored>, entry: Entry, size: Size) -> Result<(), PutError> {
         let Entry { batch, waiter } = entry;
         let body = batch.payload().segments().iter().map(|segment| segment.bytes().clone()).collect();
+        let (payload, context) = (batch.payload().clone(), Arc::clone(batch.context()));
         let put = Put { head: record::encode(&batch), body, size, live: Stored(batch) };
         match spool.append(put).await {
             Ok(_) => Ok(()),
-            Err((error, Stored(batch))) => {
+            Err((error, live)) => {
+                // Lost by a panic: the books show it, and the sender has its telemetry back.
+                let batch = live.map_or_else(|| Batch::new(payload, context), |Stored(batch)| batch);
                 let refusal = match error {
                     SpoolError::Closed => PutRefusal::Closed,
                     error => PutRefusal::Storage(error.in_full()),

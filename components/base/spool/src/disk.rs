@@ -6,6 +6,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Files in directories.
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
@@ -89,6 +90,64 @@ pub trait DiskFile: Send + Sync + 'static {
     /// # Errors
     /// The system's. What was written since the last success may then be lost, whatever later calls say.
     fn sync(&self) -> io::Result<()>;
+}
+
+/// A file that is open only while it is used much: there may be more of them than a process can have open.
+pub(crate) struct RestingFile {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    open: Mutex<Option<Arc<dyn DiskFile>>>,
+}
+
+impl RestingFile {
+    /// A file that is open.
+    pub(crate) fn new(disk: &Arc<dyn Disk>, path: &Path, open: Arc<dyn DiskFile>) -> Arc<Self> {
+        Arc::new(Self { disk: Arc::clone(disk), path: path.to_owned(), open: Mutex::new(Some(open)) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<dyn DiskFile>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The file, opened for the moment if it rests.
+    fn file(&self) -> io::Result<Arc<dyn DiskFile>> {
+        let open = self.lock().clone();
+        open.map_or_else(|| Ok(self.disk.open(&self.path)?.into()), Ok)
+    }
+
+    /// It is used much from now on.
+    pub(crate) fn wake(&self) {
+        if let Ok(file) = self.file() {
+            *self.lock() = Some(file);
+        }
+    }
+
+    /// It is used little from now on.
+    pub(crate) fn rest(&self) {
+        *self.lock() = None;
+    }
+}
+
+impl DiskFile for RestingFile {
+    fn size(&self) -> io::Result<u64> {
+        self.file()?.size()
+    }
+
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file()?.read_at(into, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file()?.write_at(bytes, offset)
+    }
+
+    fn cut(&self, len: u64) -> io::Result<()> {
+        self.file()?.cut(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file()?.sync()
+    }
 }
 
 /// The operating system's.

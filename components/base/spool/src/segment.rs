@@ -10,7 +10,7 @@ use bytes::Bytes;
 use memchr::memmem;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::disk::DiskFile;
+use crate::disk::{DiskFile as _, RestingFile};
 use crate::error::SpoolError;
 use crate::format::{
     CELL_BYTES, CELL_RECORDS, CELLS, CELLS_AT, CELLS_BYTES, Entry, FoundHeader, HEADER_BYTES, Header, RECORD_BYTES,
@@ -90,7 +90,7 @@ pub(crate) fn cell_at(cell: usize) -> u64 {
 /// A segment as the spool knows it.
 pub(crate) struct Segment {
     pub(crate) path: PathBuf,
-    pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) file: Arc<RestingFile>,
     /// Sequence number of the first record.
     pub(crate) first: u64,
     /// Sequence numbers it has.
@@ -143,7 +143,7 @@ pub(crate) enum Opened {
 /// Opens the file at `path`, of `content`'s version. Records from sequence number `until` on are not its own.
 pub(crate) fn open(
     path: &Path,
-    file: Arc<dyn DiskFile>,
+    file: Arc<RestingFile>,
     content: u16,
     until: Option<u64>,
 ) -> Result<Opened, SpoolError> {
@@ -258,7 +258,7 @@ pub(crate) struct Index {
 
 /// Reads the index of a sealed segment: `count` entries.
 pub(crate) fn read_index(
-    file: &Arc<dyn DiskFile>,
+    file: &Arc<RestingFile>,
     path: &Path,
     (first, count, run): (u64, u32, u64),
 ) -> Result<Index, SpoolError> {
@@ -412,7 +412,7 @@ pub struct Stored {
 /// Reads the record `sequence`, checking every byte. When its head is whole and its body is not, the error's second part is
 /// the head.
 pub(crate) fn read_record(
-    file: &Arc<dyn DiskFile>,
+    file: &Arc<RestingFile>,
     path: &Path,
     entry: Entry,
     sequence: u64,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Notify, futures::Notified, oneshot};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, RestingFile};
 use crate::error::SpoolError;
 use crate::format::Size;
 use crate::segment::{self, Opened, Stored, read_index, read_record};
@@ -218,7 +218,8 @@ impl<L: Resident> Spool<L> {
         let mut cursor = None;
         for (first, end) in firsts.iter().zip(ends) {
             let path = segment_path(directory, *first);
-            let file: Arc<_> = disk.open(&path).map_err(|source| SpoolError::io("open", &path, source))?.into();
+            let file = disk.open(&path).map_err(|source| SpoolError::io("open", &path, source))?;
+            let file = RestingFile::new(&disk, &path, file.into());
             match segment::open(&path, file, options.content, end)? {
                 Opened::Segment { segment, .. } if segment.first != *first => put_aside(&*disk, &*watch, &path),
                 Opened::Segment { segment, truncated_bytes, damaged_records } => {
@@ -230,6 +231,7 @@ impl<L: Resident> Spool<L> {
                         state.file_bytes += segment.file_bytes - worker::remove(&*disk, &*watch, &segment);
                         continue;
                     }
+                    segment.file.rest();
                     state.held.add(segment.left);
                     state.file_bytes += segment.file_bytes;
                     cursor.get_or_insert(segment.first);
@@ -251,11 +253,15 @@ impl<L: Resident> Spool<L> {
         let next = after_all.into_iter().chain(used).max().unwrap_or_default();
         state.cursor = cursor.unwrap_or(next);
         let (fsync, bytes_max) = (AtomicBool::new(options.fsync), AtomicU64::new(options.bytes_max));
-        for segment in state.segments.values_mut().filter(|segment| !segment.sealed) {
+        for segment in state.segments.values_mut() {
             // Without an index in the file it stays in memory, and the next opening reads the segment again.
-            if let Err(error) = Writer::seal_recovered(segment, options.fsync) {
+            if !segment.sealed
+                && let Err(error) = Writer::seal_recovered(segment, options.fsync)
+            {
                 watch.trouble(&error);
             }
+            segment.entries = segment.entries.take().filter(|_| !segment.sealed);
+            segment.file.rest();
         }
         Ok(Self(Arc::new(Inner {
             directory: directory.to_owned(),
@@ -367,14 +373,15 @@ impl<L: Resident> Spool<L> {
     /// Must be called in a runtime. Dropping the future does not take it back.
     ///
     /// # Errors
-    /// Why it is not stored, and what was to be kept in memory. The reservation is gone then.
-    pub async fn append(&self, put: Put<L>) -> Result<u64, (SpoolError, L)> {
+    /// Why it is not stored, and what was to be kept in memory, unless that is lost (the worker panicked). The reservation is
+    /// gone then.
+    pub async fn append(&self, put: Put<L>) -> Result<u64, (SpoolError, Option<L>)> {
         let (reply, answer) = oneshot::channel();
         let starts = {
             let mut state = self.0.lock();
             if state.is_closed {
                 state.held.sub(put.size);
-                return Err((SpoolError::Closed, put.live));
+                return Err((SpoolError::Closed, Some(put.live)));
             }
             state.puts.push(Pending { put, reply });
             !std::mem::replace(&mut state.working, true)
@@ -383,9 +390,9 @@ impl<L: Resident> Spool<L> {
             worker::spawn(&self.0);
         }
         match answer.await {
-            Ok(answer) => answer,
-            // The runtime is being shut down, and nobody is there to hear this.
-            Err(_) => std::future::pending().await,
+            Ok(answer) => answer.map_err(|(error, live)| (error, Some(live))),
+            // A panic, or the end of the runtime.
+            Err(_) => Err((SpoolError::Closed, None)),
         }
     }
 

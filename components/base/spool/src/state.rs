@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::Resident;
-use crate::disk::DiskFile;
+use crate::disk::RestingFile;
 use crate::error::SpoolError;
 use crate::format::{Entry, Size};
 use crate::segment::{Index, Segment, keep};
@@ -34,7 +34,7 @@ pub(crate) struct Work<L> {
 pub(crate) struct Cell {
     pub(crate) first: u64,
     pub(crate) cell: usize,
-    pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) file: Arc<RestingFile>,
     pub(crate) bytes: [u8; crate::format::CELL_BYTES],
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Picked<L> {
     pub(crate) sequence: u64,
     pub(crate) run: u64,
     pub(crate) entry: Entry,
-    pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) file: Arc<RestingFile>,
     pub(crate) path: PathBuf,
     pub(crate) resident: Option<L>,
 }
@@ -57,7 +57,7 @@ pub(crate) enum Pick<L> {
         first: u64,
         count: u32,
         run: u64,
-        file: Arc<dyn DiskFile>,
+        file: Arc<RestingFile>,
         path: PathBuf,
     },
     /// The record has to be read (and was not claimed, as only residents were wanted).
@@ -242,6 +242,7 @@ impl<L: Resident> State<L> {
     /// Keeps an index that was read. Returns how many records turned out not to be there.
     pub(crate) fn keep_index(&mut self, first: u64, index: Index) -> u64 {
         let Some(segment) = self.segments.get_mut(&first).filter(|segment| segment.entries.is_none()) else { return 0 };
+        segment.file.wake();
         if !index.is_damaged {
             segment.entries = Some(index.entries);
             return 0;
@@ -270,6 +271,7 @@ impl<L: Resident> State<L> {
     fn forget_index(&mut self, first: u64) {
         if let Some(segment) = self.segments.get_mut(&first).filter(|segment| segment.sealed) {
             segment.entries = None;
+            segment.file.rest();
         }
     }
 
@@ -280,6 +282,7 @@ impl<L: Resident> State<L> {
             segment.sealed = true;
             if !(segment.first..segment.end()).contains(&cursor) {
                 segment.entries = None;
+                segment.file.rest();
             }
         }
         self.retire(first);
@@ -308,6 +311,7 @@ impl<L: Resident> State<L> {
             && let Some(segment) = self.segments.remove(&first)
         {
             self.dirty.retain(|(of, _)| *of != first);
+            segment.file.rest();
             self.gone.push(segment);
         }
     }

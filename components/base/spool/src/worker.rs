@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, RestingFile};
 use crate::error::SpoolError;
 use crate::format::{
     CELLS_BYTES, ENTRY_BYTES, Entry, Header, RECORD_BYTES, RECORDS_AT, RECORDS_MAX, RecordHeader, Size, TRAILER_BYTES,
@@ -61,8 +61,21 @@ pub(crate) fn spawn<L: Resident>(inner: &Arc<Inner<L>>) {
     }
 }
 
+/// Notes a worker's end by a panic.
+struct Ended<'a, L: Resident>(&'a Inner<L>);
+
+impl<L: Resident> Drop for Ended<'_, L> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.lock().working = false;
+        }
+    }
+}
+
 impl<L: Resident> Inner<L> {
     fn work(&self) {
+        // Those who wait for what a panic has dropped hear that; whoever comes next starts another worker.
+        let _ended = Ended(self);
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let work = {
@@ -193,7 +206,7 @@ impl Writer {
         }
         let segment = Segment {
             path: path.clone(),
-            file: Arc::clone(&file),
+            file: RestingFile::new(&inner.disk, &path, Arc::clone(&file)),
             first: self.next,
             count: 0,
             run: inner.options.run,
@@ -347,6 +360,9 @@ impl Writer {
         self.next += 1;
         let mut state = inner.lock();
         state.active = None;
+        if let Some(segment) = state.segments.get(&active.first) {
+            segment.file.rest();
+        }
         state.retire(active.first);
     }
 

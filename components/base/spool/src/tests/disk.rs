@@ -45,6 +45,8 @@ pub(crate) struct Faults {
     pub(crate) cut_fails: AtomicBool,
     /// Counted: bytes read.
     pub(crate) bytes_read: AtomicU64,
+    /// Counted: files that are open.
+    pub(crate) open: AtomicU64,
     /// Counted: syncs of files.
     pub(crate) syncs: AtomicU64,
     /// Each sync takes that long, in microseconds.
@@ -69,6 +71,7 @@ impl MemDisk {
             sync_fails: AtomicBool::new(false),
             cut_fails: AtomicBool::new(false),
             bytes_read: AtomicU64::new(0),
+            open: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
             sync_takes_us: AtomicU64::new(0),
         };
@@ -127,6 +130,19 @@ struct Open {
     faults: Arc<Faults>,
 }
 
+impl Open {
+    fn new(state: Arc<Mutex<FileState>>, faults: &Arc<Faults>) -> Box<Self> {
+        faults.open.fetch_add(1, Ordering::SeqCst);
+        Box::new(Self { state, faults: Arc::clone(faults) })
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.faults.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 struct Unlock(Arc<AtomicBool>);
 
 impl Drop for Unlock {
@@ -152,13 +168,13 @@ impl Disk for MemDisk {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         files.insert(path.to_owned(), Arc::clone(&state));
-        Ok(Box::new(Open { state, faults: Arc::clone(&self.faults) }))
+        Ok(Open::new(state, &self.faults))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let files = self.files.lock().unwrap();
         let state = files.get(path).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Box::new(Open { state: Arc::clone(state), faults: Arc::clone(&self.faults) }))
+        Ok(Open::new(Arc::clone(state), &self.faults))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

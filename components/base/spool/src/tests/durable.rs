@@ -339,9 +339,12 @@ async fn neither_opening_nor_draining_grows_with_what_waits() {
     let read = next.faults.bytes_read.load(Ordering::SeqCst);
     assert!(read <= segments * (8256 + 64), "{read} bytes of {segments} segments");
     assert_eq!((bench.spool.held().records, bench.spool.entries_in_memory()), (3000, 0));
+    assert_eq!(next.faults.open.load(Ordering::SeqCst), 0);
     let per_segment = 3000 / segments as usize + 50;
     while let Some((sequence, _)) = bench.claim() {
         assert!(bench.spool.entries_in_memory() <= per_segment, "{}", bench.spool.entries_in_memory());
+        // One that is claimed from, and one that is written to.
+        assert!(next.faults.open.load(Ordering::SeqCst) <= 3);
         bench.spool.commit(sequence);
     }
     assert_eq!(bench.spool.held(), Size::default());
