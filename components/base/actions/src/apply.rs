@@ -1,7 +1,7 @@
 //! Running actions on the attributes of messages under edit.
 
 use matching::Pattern;
-use pdata::edit::{At, EditError, Editor, Msg, Value, Write};
+use pdata::edit::{At, EditError, Editor, Msg, Value, Walk, Write};
 use pdata::{Context, edit};
 use regex::bytes::CaptureLocations;
 
@@ -75,6 +75,24 @@ impl Actions {
 }
 
 impl Bound<'_> {
+    /// Runs the actions on all items: where they allow it, and nothing has been opened or changed before, in one pass over
+    /// the bytes of the whole payload.
+    ///
+    /// # Errors
+    /// As [`Bound::apply`].
+    pub fn apply_to_items(&mut self, editor: &mut Editor) -> Result<(), EditError> {
+        if let Some(plain) = &self.actions.plain
+            && let Some(outcome) = plain.run_all(editor)
+        {
+            return outcome.map(|_| ());
+        }
+        let mut walk = Walk::items(editor);
+        while let Some(place) = walk.next(editor) {
+            self.apply_at(editor, place.at())?;
+        }
+        Ok(())
+    }
+
     /// Runs the actions on an item, which need not be open: where they allow it, in one pass over its bytes.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 //!
 //! - [`ActionConfig`] is what users write for one action.
 //! - [`Actions`] is a list of them, compiled: patterns, values and what must be read from the request.
-//! - [`Actions::bind`] reads the request once for a batch; [`Bound::apply`] then runs the list on one message's attributes.
+//! - [`Actions::bind`] reads the request once for a batch; [`Bound::apply_to_items`] then runs the list on all items,
+//!   [`Bound::apply`] on one message's attributes.
 //!
 //! Keys may occur twice in a message: reading takes the first, deleting, hashing and converting reach every one, writing
 //! leaves one. Nothing is allocated for a message, except by conversions to text.

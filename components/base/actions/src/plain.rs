@@ -40,9 +40,20 @@ impl Plain {
         (!ops.is_empty()).then(|| Self { keys: Keys::new(ops.iter().map(|(key, _)| key.as_str())), ops })
     }
 
+    /// Runs the list on all items. `None`, and nothing done, where that has to be item by item.
+    pub(crate) fn run_all(&self, editor: &mut Editor) -> Option<Result<bool, EditError>> {
+        let rewrite = |key, times, value: ValueRef<'_>, out: &mut Vec<u8>| self.rewrite(key, times, value, out);
+        editor.rewrite_all_attributes(&self.keys, rewrite, |key| self.added(key))
+    }
+
     /// Runs the list on an item. `None`, and nothing done, where the item has to be opened for that.
     pub(crate) fn run(&self, editor: &mut Editor, at: At) -> Option<Result<bool, EditError>> {
-        let rewrite = |key: usize, times: u32, value: ValueRef<'_>, out: &mut Vec<u8>| match self.ops.get(key) {
+        let rewrite = |key, times, value: ValueRef<'_>, out: &mut Vec<u8>| self.rewrite(key, times, value, out);
+        editor.rewrite_attributes(at, &self.keys, rewrite, |key| self.added(key))
+    }
+
+    fn rewrite(&self, key: usize, times: u32, value: ValueRef<'_>, out: &mut Vec<u8>) -> Rewrite {
+        match self.ops.get(key) {
             None | Some((_, Op::Write(Write::Insert, _))) => Rewrite::Keep,
             Some((_, Op::Delete)) => Rewrite::Delete,
             Some((_, Op::Hash)) => {
@@ -57,11 +68,14 @@ impl Plain {
                 fixed.value().encode(out);
                 Rewrite::Set
             }
-        };
-        let add = |key: usize| match self.ops.get(key) {
+        }
+    }
+
+    /// What is added where a key was not met.
+    fn added(&self, key: usize) -> Option<(&str, Value<'_>)> {
+        match self.ops.get(key) {
             Some((key, Op::Write(Write::Insert | Write::Upsert, fixed))) => Some((key.as_str(), fixed.value())),
             _ => None,
-        };
-        editor.rewrite_attributes(at, &self.keys, rewrite, add)
+        }
     }
 }

@@ -6,6 +6,9 @@
 //! in whichever item of the same group. [`Editor::seal`] encodes what changed, once, copying runs of unchanged fields;
 //! a segment in which nothing changed leaves as the very `Bytes` it came in as.
 //!
+//! [`Editor::rewrite_all_attributes`] does without opening: it writes a payload anew of which nothing is open, and that is
+//! the payload under edit from then on.
+//!
 //! Everything is driven by [`crate::schema`]: a message is a [`Msg`], a field of it is named by its number. There are
 //! no types per signal.
 //!
@@ -32,7 +35,7 @@ mod whole;
 
 use smallvec::SmallVec;
 
-use crate::payload::Payload;
+use crate::payload::{Payload, Segment};
 use crate::schema;
 use crate::signal::Signal;
 
@@ -105,15 +108,30 @@ impl Editor {
             return Err(EditError::TooLarge);
         }
         let spare = Spare::take();
-        let (mut nodes, mut slots) = (spare.nodes, spare.slots);
-        let mut items = SmallVec::new();
-        for (number, segment) in payload.segments().iter().enumerate() {
-            items.push(segment.items());
-            let first = slots.len() as u32;
-            let table = schema::request(signal);
-            index(table, segment.bytes(), 0, segment.bytes().len() as u32, 0, &mut slots);
-            let count = slots.len() as u32 - first;
-            nodes.push(Node {
+        let mut editor = Self {
+            signal,
+            store: Store { segments: payload.into_segments(), arena: spare.arena },
+            nodes: spare.nodes,
+            slots: spare.slots,
+            scratch: spare.scratch,
+            items: SmallVec::new(),
+            changes: 0,
+        };
+        editor.items.extend(editor.store.segments.iter().map(Segment::items));
+        editor.list_requests();
+        Ok(editor)
+    }
+
+    /// Begins anew: lists the groups of each request, with nothing opened.
+    fn list_requests(&mut self) {
+        self.nodes.clear();
+        self.slots.clear();
+        let table = schema::request(self.signal);
+        for (number, segment) in self.store.segments.iter().enumerate() {
+            let first = self.slots.len() as u32;
+            index(table, segment.bytes(), 0, segment.bytes().len() as u32, 0, &mut self.slots);
+            let count = self.slots.len() as u32 - first;
+            self.nodes.push(Node {
                 table,
                 parent: NO_PARENT,
                 parent_slot: 0,
@@ -130,8 +148,6 @@ impl Editor {
                 lost_items: false,
             });
         }
-        let store = Store { segments: payload.into_segments(), arena: spare.arena };
-        Ok(Self { signal, store, nodes, slots, scratch: spare.scratch, items, changes: 0 })
     }
 
     /// What it carries.

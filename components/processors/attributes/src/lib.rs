@@ -49,13 +49,15 @@ impl Edit for Attributes {
 
 impl Attributes {
     fn run(&self, editor: &mut Editor, actions: &mut Bound<'_>) -> Result<(), EditError> {
-        let mut cursor = (!self.selector.is_everything()).then(|| self.selector.cursor());
+        if self.selector.is_everything() {
+            return actions.apply_to_items(editor);
+        }
+        let mut cursor = self.selector.cursor();
         let mut walk = Walk::items(editor);
         while let Some(place) = walk.next(editor) {
-            if cursor.as_mut().is_some_and(|cursor| !cursor.selects(editor, &place)) {
-                continue;
+            if cursor.selects(editor, &place) {
+                actions.apply_at(editor, place.at())?;
             }
-            actions.apply_at(editor, place.at())?;
         }
         Ok(())
     }

@@ -64,14 +64,26 @@ impl Editor {
             return None;
         }
         let wanted = fingerprint(key);
-        let slots = self.slots_of(node).get(from as usize..)?;
-        let found = slots.iter().position(|slot| {
+        let is_it = |slot: &Slot| {
             could_be(slot.print, wanted)
                 && slot.number == number
                 && slot.state & REMOVED == 0
                 && self.key(node, slot) == key
-        })?;
-        Some(At { node, slot: from + found as u32 })
+        };
+        let slots = self.slots_of(node).get(from as usize..)?;
+        let (fours, rest) = slots.as_chunks::<4>();
+        let mut passed = 0;
+        for four in fours {
+            // Mostly none of them could be it, which is told of all four without a branch.
+            if four.iter().fold(false, |any, slot| any | could_be(slot.print, wanted))
+                && let Some(found) = four.iter().position(is_it)
+            {
+                return Some(At { node, slot: from + passed + found as u32 });
+            }
+            passed += 4;
+        }
+        let found = rest.iter().position(is_it)?;
+        Some(At { node, slot: from + passed + found as u32 })
     }
 
     fn key(&self, node: u32, slot: &Slot) -> &[u8] {
@@ -302,10 +314,7 @@ impl Attributes<'_> {
     pub fn write(&mut self, key: &str, value: Value<'_>, how: Write) -> Result<bool, EditError> {
         match self.find(key) {
             Some(_) if how == Write::Insert => Ok(false),
-            Some(first) => {
-                let changed = self.editor.set_value_of(first, value)?;
-                Ok(self.delete_from(key, first.slot + 1) > 0 || changed)
-            }
+            Some(first) => self.write_at(first, key, value),
             None if how == Write::Update => Ok(false),
             None if self.number == 0 => Err(EditError::Field),
             None => {
@@ -315,6 +324,20 @@ impl Attributes<'_> {
                 Ok(true)
             }
         }
+    }
+
+    /// The same where the first attribute of the key, which is there, was found before.
+    ///
+    /// # Errors
+    /// As [`Attributes::write`].
+    pub fn write_at(&mut self, first: At, key: &str, value: Value<'_>) -> Result<bool, EditError> {
+        let changed = self.editor.set_value_of(first, value)?;
+        Ok(self.delete_from(key, first.slot + 1) > 0 || changed)
+    }
+
+    /// The value of an attribute found before.
+    pub fn value_of(&mut self, at: At) -> ValueRef<'_> {
+        ValueRef(self.editor.value_of(at))
     }
 
     /// Writes the value of another attribute, which may be anywhere in the same payload. Whether anything changed.

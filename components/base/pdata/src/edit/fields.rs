@@ -220,6 +220,16 @@ impl Editor {
         ValueRef(self.bytes(At { node: node.parent, slot: node.parent_slot }))
     }
 
+    /// Reads an `AnyValue` in a field of a message, opened or not: a log's body. Fields of other types read as empty.
+    pub fn value_at(&mut self, at: At) -> ValueRef<'_> {
+        let table =
+            self.node(at.node).table.field(u32::from(self.slot(at).number)).and_then(|field| field.kind.message());
+        match table {
+            Some(table) if std::ptr::eq(table, &raw const crate::schema::ANY_VALUE) => ValueRef(self.bytes(at)),
+            _ => ValueRef(&[]),
+        }
+    }
+
     /// Replaces an opened `AnyValue`: a log's body, a value in a list.
     ///
     /// # Errors
@@ -300,21 +310,9 @@ impl Editor {
         Ok(Some(Slot { start: start as u32, len, print: 0, number: number as u8, header: header as u8, state: NEW }))
     }
 
-    /// Whether a field of a message with that [`way`](super::tree::Node::way) holds items, or groups, scopes or metrics
-    /// that do.
+    /// See [`leads_to_items`].
     pub(super) fn leads_to_items(&self, way: u8, number: u8) -> bool {
-        match (self.signal, way) {
-            (_, 1) => number == 1,
-            (_, 2 | 3) => number == 2,
-            (Signal::Metrics, 4) => matches!(number, 5 | 7 | 9 | 10 | 11),
-            (Signal::Metrics, 5) => number == 1,
-            _ => false,
-        }
-    }
-
-    /// Whether such a field is an item itself.
-    fn holds_items(&self, way: u8) -> bool {
-        way == if self.signal == Signal::Metrics { 5 } else { 3 }
+        leads_to_items(self.signal, way, number)
     }
 
     /// Items in a group, scope group, metric or item; 0 for what was removed, and for other fields.
@@ -329,7 +327,7 @@ impl Editor {
         if slot.state & REMOVED != 0 || !self.leads_to_items(node.way, slot.number) {
             return 0;
         }
-        if self.holds_items(node.way) {
+        if holds_items(self.signal, node.way) {
             return 1;
         }
         if slot.state & CHILD == 0 {
@@ -339,6 +337,23 @@ impl Editor {
         let child = slot.print;
         (0..self.node(child).count).map(|slot| self.items_below(At { node: child, slot })).sum()
     }
+}
+
+/// Whether a field of a message with that [`way`](super::tree::Node::way) holds items, or groups, scopes or metrics that
+/// do.
+pub(super) fn leads_to_items(signal: Signal, way: u8, number: u8) -> bool {
+    match (signal, way) {
+        (_, 1) => number == 1,
+        (_, 2 | 3) => number == 2,
+        (Signal::Metrics, 4) => matches!(number, 5 | 7 | 9 | 10 | 11),
+        (Signal::Metrics, 5) => number == 1,
+        _ => false,
+    }
+}
+
+/// Whether such a field is an item itself.
+pub(super) fn holds_items(signal: Signal, way: u8) -> bool {
+    way == if signal == Signal::Metrics { 5 } else { 3 }
 }
 
 /// The value in the content of a field of that kind; `None` for messages.

@@ -1,11 +1,12 @@
 //! Looking into a message without opening it: cheaper than opening for one or two reads, dearer for more.
 
 use crate::schema::Message;
-use crate::wire::{FIXED64, LEN, read_field};
+use crate::wire::{FIXED64, LEN, VARINT, read_field};
 
 use super::Editor;
+use super::attributes::plain_parts;
 use super::fields::{Scalar, scalar_of};
-use super::tree::{At, CHILD, REMOVED, content_of, pair_key};
+use super::tree::{At, CHILD, KEY_TAG, REMOVED, content_of, pair_key};
 use super::value::ValueRef;
 
 /// A message that nobody has opened.
@@ -44,14 +45,32 @@ impl<'e> Peek<'e> {
         if number == 0 {
             return None;
         }
-        let mut from = 0;
+        let (key, mut from) = (key.as_bytes(), 0);
         while let Some((content, next)) = self.find(number, LEN, from) {
-            if pair_key(content) == key.as_bytes() {
-                return Some(ValueRef(content_of(content, 2).unwrap_or_default()));
-            }
             from = next;
+            // Other keys mostly differ in their length.
+            if let [KEY_TAG, len @ 0..=0x7f, ..] = content
+                && usize::from(*len) != key.len()
+            {
+                continue;
+            }
+            if pair_key(content) == key {
+                let value = match plain_parts(content) {
+                    Some((_, value)) => value,
+                    None => content_of(content, 2),
+                };
+                return Some(ValueRef(value.unwrap_or_default()));
+            }
         }
         None
+    }
+
+    /// An `AnyValue`: a log's body. `None` when it is absent, or the field is of another type.
+    #[must_use]
+    pub fn value(self, number: u32) -> Option<ValueRef<'e>> {
+        let inner = self.table.field(number)?.kind.message()?;
+        let (content, _) = self.find(number, LEN, 0)?;
+        std::ptr::eq(inner, &raw const crate::schema::ANY_VALUE).then_some(ValueRef(content))
     }
 
     /// A field that is no message and no list. `None` when it is absent.
@@ -76,6 +95,8 @@ impl<'e> Peek<'e> {
                 (at + 2, at + 2 + usize::from(len))
             } else if tag & 0x87 == FIXED64 {
                 (at + 1, at + 9)
+            } else if tag & 0x87 == VARINT && matches!(message.get(at + 1), Some(0..=0x7f)) {
+                (at + 1, at + 2)
             } else {
                 let field = read_field(message, at).ok()?;
                 if field.number == number && field.wire_type == wire_type {

@@ -44,7 +44,8 @@ pub(super) struct Slot {
     pub(super) start: u32,
     /// Length of tag, length and content.
     pub(super) len: u32,
-    /// For attributes the fingerprint of the key, see [`fingerprint`]; for opened messages the node.
+    /// For attributes the fingerprint of the key, see [`fingerprint`]; for opened messages the node; for others [`NEVER`] or
+    /// 0.
     pub(super) print: u32,
     /// Number of the field; 0 for unknown fields.
     pub(super) number: u8,
@@ -132,25 +133,36 @@ impl Store {
 }
 
 /// What is compared before two keys are: never 0, which says that the key is not known yet (it is not first in its
-/// attribute, or 128 bytes or longer). Length and last three bytes, since the first ones are often the same.
+/// attribute, or 128 bytes or longer). Length and last three bytes, since the first ones are often the same; of shorter
+/// keys what stands before them in a serialized attribute is among the three, so that they are there always.
 #[inline]
 pub(super) fn fingerprint(key: &[u8]) -> u32 {
+    let len = key.len() as u8 & 0x7f;
     let tail = match key {
-        [.., a, b, c] => u32::from_le_bytes([*a, *b, *c, 0]),
-        [a, b] => u32::from_le_bytes([*a, *b, 0, 0]),
-        [a] => u32::from(*a),
-        [] => 0,
+        [.., a, b, c] => [*a, *b, *c],
+        [a, b] => [len, *a, *b],
+        [a] => [KEY_TAG, len, *a],
+        [] => [0, KEY_TAG, len],
     };
-    1 << 31 | (key.len() as u32 & 0x7f) << 24 | tail
+    print_of(len, u32::from_le_bytes([0, tail[0], tail[1], tail[2]]))
 }
+
+/// Of a length, and of four bytes of which the last three count.
+#[inline]
+fn print_of(len: u8, tail: u32) -> u32 {
+    1 << 31 | u32::from(len) << 24 | tail >> 8
+}
+
+/// In the place of a fingerprint where a field is no attribute: that of no key of up to 127 bytes.
+const NEVER: u32 = 1 << 31;
+
+/// Tag of the key in a `KeyValue`.
+pub(super) const KEY_TAG: u8 = 1 << 3 | LEN;
 
 /// Fingerprint of the key of a serialized `KeyValue`, 0 when it is not where SDKs write it.
 #[inline]
 pub(super) fn pair_fingerprint(pair: &[u8]) -> u32 {
-    let [0x0a, len, rest @ ..] = pair else { return 0 };
-    if *len >= 0x80 {
-        return 0;
-    }
+    let [KEY_TAG, len @ 0..=0x7f, rest @ ..] = pair else { return 0 };
     rest.get(..usize::from(*len)).map_or(0, fingerprint)
 }
 
@@ -173,41 +185,99 @@ pub(super) fn content_of(message: &[u8], number: u32) -> Option<&[u8]> {
 /// Appends the fields of the message in `start..end` of `buffer`, which has been validated.
 pub(super) fn index(table: &'static Message, buffer: &[u8], start: u32, end: u32, state: u8, slots: &mut Vec<Slot>) {
     let message = buffer.get(..end as usize).unwrap_or_default();
-    let pairs = table.attributes_number();
+    // 0, which is no tag, where the message has no attributes or writes their tag in two bytes.
+    let pair_tag = match table.attributes_number() {
+        number @ 1..16 => (number as u8) << 3 | LEN,
+        _ => 0,
+    };
     let mut at = start as usize;
-    while let Some(&tag) = message.get(at) {
-        let (mut number, mut print) = (u32::from(tag >> 3), 0);
-        let (header, len) = if tag & 0x87 == LEN
-            && let Some(&len @ 0..=0x7f) = message.get(at + 1)
-            && let Some(content) = message.get(at + 2..at + 2 + usize::from(len))
-        {
-            // What most of a message is: attributes, IDs and strings of up to 127 bytes.
-            if number == pairs {
-                print = pair_fingerprint(content);
-            }
-            (2, 2 + usize::from(len))
-        } else if tag & 0x87 == FIXED64 && message.len() - at >= 9 {
-            (1, 9)
-        } else if tag & 0x87 == VARINT && matches!(message.get(at + 1), Some(0..=0x7f)) {
-            (1, 2)
-        } else {
-            match read_field(message, at) {
-                Ok(field) => {
-                    number = field.number;
-                    if number == pairs {
-                        print = pair_fingerprint(message.get(field.value.clone()).unwrap_or_default());
-                    }
-                    (field.value.start - at, field.end - at)
-                }
-                // Does not occur in what was validated; the bytes are kept all the same.
-                Err(_) => {
-                    number = 0;
-                    (0, message.len() - at)
-                }
-            }
+    while at < message.len() {
+        // What most of a message is: attributes, IDs and strings of up to 127 bytes. What tells is read at once.
+        let Some(&[tag, len @ 0..0x80, inner_tag, inner_len]) = message.get(at..).and_then(|rest| rest.first_chunk())
+        else {
+            at = index_other(table, message, at, state, slots);
+            continue;
         };
-        let number = if table.knows(number) { number as u8 } else { 0 };
-        slots.push(Slot { start: at as u32, len: len as u32, print, number, header: header as u8, state });
-        at += len;
+        let end = at + 2 + usize::from(len);
+        if tag & 0x87 != LEN || end > message.len() {
+            at = index_other(table, message, at, state, slots);
+            continue;
+        }
+        let mut print = NEVER;
+        if tag == pair_tag {
+            // The four bytes that end with the key; those in front of it are tags and lengths.
+            let key_end = at + 4 + usize::from(inner_len);
+            print = match message.get(key_end - 4..key_end).and_then(|tail| tail.first_chunk()) {
+                Some(tail) if inner_tag == KEY_TAG && inner_len < 0x80 && len >= 2 && key_end <= end => {
+                    let tail = if inner_len == 0 { u32::from(KEY_TAG) << 16 } else { u32::from_le_bytes(*tail) };
+                    print_of(inner_len, tail)
+                }
+                _ => 0,
+            };
+        }
+        let number = if table.knows(u32::from(tag >> 3)) { tag >> 3 } else { 0 };
+        slots.push(Slot { start: at as u32, len: u32::from(len) + 2, print, number, header: 2, state });
+        at = end;
+    }
+}
+
+/// Appends a field of another form; returns where the next one starts.
+#[inline(never)]
+fn index_other(table: &'static Message, message: &[u8], at: usize, state: u8, slots: &mut Vec<Slot>) -> usize {
+    let tag = message.get(at).copied().unwrap_or_default();
+    let (mut number, mut print) = (u32::from(tag >> 3), NEVER);
+    let (header, len) = if tag & 0x87 == FIXED64 && message.len() - at >= 9 {
+        (1, 9)
+    } else if tag & 0x87 == VARINT && matches!(message.get(at + 1), Some(0..=0x7f)) {
+        (1, 2)
+    } else {
+        match read_field(message, at) {
+            Ok(field) => {
+                number = field.number;
+                if number == table.attributes_number() {
+                    print = pair_fingerprint(message.get(field.value.clone()).unwrap_or_default());
+                }
+                (field.value.start - at, field.end - at)
+            }
+            // Does not occur in what was validated; the bytes are kept all the same.
+            Err(_) => {
+                number = 0;
+                (0, message.len() - at)
+            }
+        }
+    };
+    let number = if table.knows(number) { number as u8 } else { 0 };
+    slots.push(Slot { start: at as u32, len: len as u32, print, number, header: header as u8, state });
+    at + len
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::SPAN;
+    use crate::wire::put_len;
+
+    #[test]
+    fn the_fingerprint_of_a_listed_attribute_is_that_of_its_key() {
+        for len in 0..200 {
+            let key: Vec<u8> = (0..len).map(|at| b'a' + (at % 26) as u8).collect();
+            for value in [&b""[..], b"v", &[b'v'; 200]] {
+                let (mut pair, mut span) = (Vec::new(), Vec::new());
+                put_len(&mut pair, 1, &key);
+                if !value.is_empty() {
+                    put_len(&mut pair, 2, value);
+                }
+                put_len(&mut span, 9, &pair);
+                let mut slots = Vec::new();
+                index(&SPAN, &span, 0, span.len() as u32, 0, &mut slots);
+                let expected = if len < 0x80 { fingerprint(&key) } else { 0 };
+                assert_eq!(slots.iter().map(|slot| slot.print).collect::<Vec<_>>(), [expected], "{len} bytes");
+                assert_eq!(pair_fingerprint(&pair), expected);
+            }
+        }
+        let (mut empty, mut slots) = (Vec::new(), Vec::new());
+        put_len(&mut empty, 9, b"");
+        index(&SPAN, &empty, 0, 2, 0, &mut slots);
+        assert_eq!(slots.iter().map(|slot| slot.print).collect::<Vec<_>>(), [0], "no key");
     }
 }
