@@ -189,6 +189,12 @@ pub struct Statement {
 compiled!(Statement);
 
 impl Statement {
+    /// Whether it runs on every record.
+    #[must_use]
+    pub fn is_unconditional(&self) -> bool {
+        self.condition.as_ref().is_none_or(|condition| condition.constant() == Some(true))
+    }
+
     /// Runs it on a record if its `where` holds. Whether it did.
     ///
     /// # Errors

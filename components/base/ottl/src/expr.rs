@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::error::RunError;
 use crate::function::Convert;
-use crate::path::Path;
+use crate::path::{Path, Raw};
 use crate::subject::Subject;
 use crate::value::Value;
 
@@ -69,6 +69,26 @@ impl Expr {
         }
     }
 
+    /// Calls `read` with the bytes of its text where it is a path to text on the wire, which are not looked at for being
+    /// UTF-8 again. `None` where it is anything else.
+    ///
+    /// # Errors
+    /// [`RunError`] when it has none.
+    #[inline]
+    pub(crate) fn with_wire_text<T>(
+        &self,
+        on: &mut Subject<'_>,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, RunError> {
+        match self {
+            Self::Path(path) => path.with(on, |raw| match raw {
+                Raw::Wire(value) => value.str_bytes().map(read),
+                Raw::Value(_) => None,
+            }),
+            Self::Literal(_) | Self::Computed(_) => Ok(None),
+        }
+    }
+
     /// Calls `read` with its text, without copying it out of the telemetry where it is a path. `None` for nil.
     ///
     /// # Errors
@@ -125,16 +145,52 @@ impl Target {
             Ok(Some(other)) => self.0.set(on, other),
             Err(error) => Err(error),
         };
-        // What was once long is not kept.
-        if text.capacity() <= SCRATCH_BYTES_MAX {
-            on.scratch = text;
-        }
+        keep(on, text);
+        outcome
+    }
+
+    /// Replaces its text by what `replace` writes to the empty buffer that it is given; leaves it where that returns
+    /// false, and what is no text. Text is read where it lies.
+    ///
+    /// # Errors
+    /// As for reading and setting, and of `replace`.
+    pub fn replace_text(
+        &self,
+        on: &mut Subject<'_>,
+        mut replace: impl FnMut(&str, &mut String) -> Result<bool, RunError>,
+    ) -> Result<(), RunError> {
+        let mut new = std::mem::take(&mut on.scratch);
+        new.clear();
+        let outcome = self.0.replace_text(on, &mut new, &mut replace);
+        keep(on, new);
         outcome
     }
 }
 
+/// Keeps a buffer for the next text. What was once long is not kept.
+fn keep(on: &mut Subject<'_>, text: String) {
+    if text.capacity() <= SCRATCH_BYTES_MAX {
+        on.scratch = text;
+    }
+}
+
+/// Writes what comes in the place of a text; false where that stays.
+pub type Replace<'r> = dyn FnMut(&str, &mut String) -> Result<bool, RunError> + 'r;
+
 /// Reads and writes one path.
 pub trait Access: Convert {
+    /// Replaces its text by what `replace` writes to the empty buffer `new`; see [`Target::replace_text`].
+    ///
+    /// # Errors
+    /// As there.
+    fn replace_text(&self, on: &mut Subject<'_>, new: &mut String, replace: &mut Replace<'_>) -> Result<(), RunError> {
+        let is_replaced = match self.convert(on)? {
+            Value::Str(text) => replace(&text, new)?,
+            _ => false,
+        };
+        if is_replaced { self.set(on, Value::Str(Cow::Borrowed(new))) } else { Ok(()) }
+    }
+
     /// Sets it. Callers have seen to nil, which sets nothing.
     ///
     /// # Errors

@@ -12,11 +12,12 @@ pub(crate) mod table;
 mod trace_state;
 mod write;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::context::Context;
 use crate::error::RunError;
-use crate::expr::{Access, Expr};
+use crate::expr::{Access, Expr, Replace};
 use crate::function::Convert;
 use crate::subject::Subject;
 use crate::value::Value;
@@ -147,6 +148,17 @@ impl Convert for Path {
 }
 
 impl Access for Path {
+    fn replace_text(&self, on: &mut Subject<'_>, new: &mut String, replace: &mut Replace<'_>) -> Result<(), RunError> {
+        if let Some(done) = self.replace_attribute(on, new, replace) {
+            return done;
+        }
+        let is_replaced = self.with(on, |raw| match raw.into_value() {
+            Value::Str(text) => replace(&text, new),
+            _ => Ok(false),
+        })??;
+        if is_replaced { self.set(on, Value::Str(Cow::Borrowed(new))) } else { Ok(()) }
+    }
+
     fn set(&self, on: &mut Subject<'_>, value: Value<'_>) -> Result<(), RunError> {
         if self.is_dynamic {
             let keys = computed_keys(&self.keys, on)?;

@@ -4,9 +4,12 @@
 //! [`Pattern`] is an argument that is a pattern: a literal is compiled with its statement, so that a bad one is an error
 //! at start; anything else is compiled when it is met, through a small cache of recent ones.
 
+mod plain;
 mod translate;
 
-use std::sync::{Mutex, PoisonError};
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use regex::{Regex, RegexBuilder};
 
@@ -14,6 +17,8 @@ use crate::error::RunError;
 use crate::expr::Expr;
 use crate::subject::Subject;
 use crate::value::Value;
+
+use self::plain::Plain;
 
 pub use self::translate::translate;
 
@@ -29,8 +34,65 @@ const REMEMBERED_MAX: usize = 16;
 /// An argument that is a regular expression.
 pub struct Pattern(Kind);
 
+/// A compiled pattern that is only asked where it matches, not where its groups do.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    regex: Regex,
+    /// The same, where that needs no automaton.
+    plain: Option<Arc<Plain>>,
+}
+
+impl Matcher {
+    fn new(regex: Regex) -> Self {
+        let plain = Plain::of(regex.as_str()).map(Arc::new);
+        Self { regex, plain }
+    }
+
+    /// The automaton.
+    #[must_use]
+    pub fn regex(&self) -> &Regex {
+        &self.regex
+    }
+
+    /// Whether it matches somewhere in a text. What is not UTF-8, which no text of telemetry is, matches nothing.
+    #[must_use]
+    pub fn is_match(&self, text: &[u8]) -> bool {
+        match self.plain.as_ref().map(|plain| plain.find_at(text, 0)) {
+            Some(Ok(found)) => found.is_some(),
+            _ => std::str::from_utf8(text).is_ok_and(|text| self.regex.is_match(text)),
+        }
+    }
+
+    /// Calls `visit` with the place of every match, as `Regex::find_iter` finds them.
+    ///
+    /// # Errors
+    /// The first that `visit` returns.
+    pub fn each_match<E>(&self, text: &str, mut visit: impl FnMut(Range<usize>) -> Result<(), E>) -> Result<(), E> {
+        let mut from = 0;
+        if let Some(plain) = &self.plain {
+            loop {
+                match plain.find_at(text.as_bytes(), from) {
+                    Ok(None) => return Ok(()),
+                    Ok(Some(found)) => {
+                        from = found.end;
+                        visit(found)?;
+                    }
+                    // From here on with the automaton: matches of plain patterns are never empty.
+                    Err(plain::TooLong) => break,
+                }
+            }
+            while let Some(found) = self.regex.find_at(text, from) {
+                from = found.end();
+                visit(found.range())?;
+            }
+            return Ok(());
+        }
+        self.regex.find_iter(text).try_for_each(|found| visit(found.range()))
+    }
+}
+
 enum Kind {
-    Literal(Box<Regex>),
+    Literal(Box<Matcher>),
     Computed {
         text: Expr,
         /// The most recently used last.
@@ -41,7 +103,7 @@ enum Kind {
 impl std::fmt::Debug for Pattern {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
-            Kind::Literal(regex) => f.debug_tuple("Pattern").field(&regex.as_str()).finish(),
+            Kind::Literal(matcher) => f.debug_tuple("Pattern").field(&matcher.regex.as_str()).finish(),
             Kind::Computed { .. } => f.write_str("Pattern"),
         }
     }
@@ -54,7 +116,7 @@ impl Pattern {
     /// What is wrong with the literal.
     pub fn from_expr(expr: Expr) -> Result<Self, String> {
         Ok(Self(match expr.literal() {
-            Some(Value::Str(text)) => Kind::Literal(Box::new(compile(text)?)),
+            Some(Value::Str(text)) => Kind::Literal(Box::new(Matcher::new(compile(text)?))),
             Some(other) => return Err(format!("a pattern must be a string, found {}", other.type_name())),
             None => Kind::Computed { text: expr, recent: Mutex::new(Vec::new()) },
         }))
@@ -65,15 +127,35 @@ impl Pattern {
     /// # Errors
     /// What is wrong with it.
     pub fn literal(text: &str) -> Result<Self, String> {
-        compile(text).map(|regex| Self(Kind::Literal(Box::new(regex))))
+        compile(text).map(|regex| Self(Kind::Literal(Box::new(Matcher::new(regex)))))
     }
 
     /// The compiled pattern if it is a literal: known before any record is.
     #[must_use]
     pub fn as_regex(&self) -> Option<&Regex> {
         match &self.0 {
-            Kind::Literal(regex) => Some(regex),
+            Kind::Literal(matcher) => Some(&matcher.regex),
             Kind::Computed { .. } => None,
+        }
+    }
+
+    /// The same, for those who do not ask for groups.
+    #[must_use]
+    pub fn as_matcher(&self) -> Option<&Matcher> {
+        match &self.0 {
+            Kind::Literal(matcher) => Some(matcher),
+            Kind::Computed { .. } => None,
+        }
+    }
+
+    /// The pattern for the duration of a change.
+    ///
+    /// # Errors
+    /// As [`Pattern::with`].
+    pub fn matcher(&self, on: &mut Subject<'_>) -> Result<Cow<'_, Matcher>, RunError> {
+        match &self.0 {
+            Kind::Literal(matcher) => Ok(Cow::Borrowed(matcher)),
+            Kind::Computed { .. } => self.with(on, |regex| Cow::Owned(Matcher { regex: regex.clone(), plain: None })),
         }
     }
 
@@ -83,7 +165,7 @@ impl Pattern {
     /// [`RunError`] when it is computed, and not text or not a pattern.
     pub fn with<T>(&self, on: &mut Subject<'_>, use_it: impl FnOnce(&Regex) -> T) -> Result<T, RunError> {
         let (text, recent) = match &self.0 {
-            Kind::Literal(regex) => return Ok(use_it(regex)),
+            Kind::Literal(matcher) => return Ok(use_it(&matcher.regex)),
             Kind::Computed { text, recent } => (text.eval(on)?, recent),
         };
         let text = text.as_str()?;

@@ -55,6 +55,11 @@ impl<'t> Subject<'t> {
         }
     }
 
+    /// Says that the item is going to be opened in any case: what is read before need not be looked for in its bytes.
+    pub fn opens_item(&mut self) {
+        self.peeks = u8::MAX;
+    }
+
     /// Moves to an item. See [`Subject::at`], which empties caches too.
     pub fn at_item(&mut self, place: &Place) {
         (self.group, self.scope_group) = (place.group(), place.scope_group());

@@ -19,8 +19,19 @@ pub struct Group {
     pub conditions: Vec<Condition>,
     /// In order.
     pub statements: Vec<Statement>,
+    /// Whether a statement reaches into every record, which is opened then.
+    pub opens_record: bool,
     /// What follows when one fails.
     pub error_mode: ErrorMode,
+}
+
+impl Group {
+    fn new(context: Context, conditions: Vec<Condition>, statements: Vec<Statement>, error_mode: ErrorMode) -> Self {
+        let opens_record = statements
+            .iter()
+            .any(|statement| statement.is_unconditional() && statement.facts().contexts.first() == Some(&context));
+        Self { context, conditions, statements, opens_record, error_mode }
+    }
 }
 
 /// The parser with this processor's functions.
@@ -88,7 +99,7 @@ impl Compiler {
     fn alone(&mut self, texts: &[(String, &str)]) {
         let Some(context) = self.infer(texts, &[]) else { return };
         let statements = self.statements(texts, Mode::Prefixed(context));
-        self.groups.push(Group { context, conditions: Vec::new(), statements, error_mode: self.default_mode });
+        self.groups.push(Group::new(context, Vec::new(), statements, self.default_mode));
     }
 
     fn group(&mut self, field: &str, group: &StatementGroup) {
@@ -115,12 +126,9 @@ impl Compiler {
                 }
             }
         };
-        let compiled = Group {
-            context: mode.context(),
-            conditions: self.conditions(&conditions, mode),
-            statements: self.statements(&statements, mode),
-            error_mode: group.error_mode.unwrap_or(self.default_mode),
-        };
+        let (conditions, statements) = (self.conditions(&conditions, mode), self.statements(&statements, mode));
+        let error_mode = group.error_mode.unwrap_or(self.default_mode);
+        let compiled = Group::new(mode.context(), conditions, statements, error_mode);
         self.groups.push(compiled);
     }
 

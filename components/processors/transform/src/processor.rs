@@ -35,6 +35,9 @@ impl Transform {
         if !group.conditions.is_empty() && !self.any(group, on)? {
             return Ok(());
         }
+        if group.opens_record {
+            on.opens_item();
+        }
         for statement in &group.statements {
             if let Err(error) = statement.run(on) {
                 self.failures.meet(group.error_mode, statement.text(), &error)?;

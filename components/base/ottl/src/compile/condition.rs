@@ -26,6 +26,12 @@ pub(super) enum Test {
         int: i64,
         expected: bool,
     },
+    /// `path >= 500` and the like
+    OrderInt {
+        path: Box<Path>,
+        operator: Compare,
+        int: i64,
+    },
     /// `path == nil`, `path != nil`
     IsNil {
         path: Box<Path>,
@@ -66,6 +72,10 @@ impl Test {
                     None => Compare::Eq.holds(&raw.into_value(), &Value::Int(*int)),
                 };
                 holds == *expected
+            }),
+            Self::OrderInt { path, operator, int } => path.with(on, |raw| match raw.as_int() {
+                Some(found) => operator.of(Some(found.cmp(int))),
+                None => operator.holds(&raw.into_value(), &Value::Int(*int)),
             }),
             Self::IsNil { path, expected } => path.with(on, |raw| raw.is_nil() == *expected),
             Self::Compare(left, operator, right) => match (left, right) {
@@ -108,6 +118,7 @@ impl Test {
             (Expr::Path(path), Compare::Eq | Compare::Ne, Expr::Literal(Value::Nil)) => {
                 Self::IsNil { path, expected: operator == Compare::Eq }
             }
+            (Expr::Path(path), operator, Expr::Literal(Value::Int(int))) => Self::OrderInt { path, operator, int },
             (left, operator, right) => Self::Compare(left, operator, right),
         }
     }

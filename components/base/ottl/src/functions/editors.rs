@@ -11,14 +11,9 @@ mod replace;
 mod set;
 mod texts;
 
-use std::borrow::Cow;
-
-use regex::Regex;
-
 use crate::error::RunError;
 use crate::expr::Target;
 use crate::function::Function;
-use crate::pattern::Pattern;
 use crate::subject::Subject;
 use crate::value::{Map, Value};
 
@@ -114,14 +109,6 @@ fn each_entry(
         }
     }
     target.0.set(on, Value::Map(map))
-}
-
-/// The compiled pattern, for the duration of a change.
-fn regex_of<'c>(pattern: &'c Pattern, on: &mut Subject<'_>) -> Result<Cow<'c, Regex>, RunError> {
-    match pattern.as_regex() {
-        Some(regex) => Ok(Cow::Borrowed(regex)),
-        None => pattern.with(on, |regex| Cow::Owned(regex.clone())),
-    }
 }
 
 /// The map at `target`, copied out.

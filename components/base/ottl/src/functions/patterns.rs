@@ -31,10 +31,14 @@ struct IsMatch {
 impl Convert for IsMatch {
     /// Values other than text are matched as `String` writes them; nil never matches.
     fn convert<'c>(&'c self, on: &mut Subject<'_>) -> Outcome<'c> {
-        if let Some(regex) = self.pattern.as_regex()
-            && let Ok(matches) = self.target.with_str(on, |text| text.is_some_and(|text| regex.is_match(text)))
-        {
-            return Ok(Value::Bool(matches));
+        if let Some(pattern) = self.pattern.as_matcher() {
+            if let Ok(Some(matches)) = self.target.with_wire_text(on, |text| pattern.is_match(text)) {
+                return Ok(Value::Bool(matches));
+            }
+            let matches = self.target.with_str(on, |text| text.is_some_and(|text| pattern.is_match(text.as_bytes())));
+            if let Ok(matches) = matches {
+                return Ok(Value::Bool(matches));
+            }
         }
         let target = text_like(self.target.eval(on)?);
         let matches = self.pattern.with(on, |regex| target.is_some_and(|target| regex.is_match(&target)))?;

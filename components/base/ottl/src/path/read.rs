@@ -117,6 +117,12 @@ impl Owner {
 }
 
 impl Field {
+    /// Whether it is in an item that is looked into without opening it.
+    #[inline]
+    pub(super) fn is_unopened(&self, on: &Subject<'_>) -> bool {
+        self.owner == Owner::Item && on.peeks < PEEKS_MAX && on.item.is_some_and(|at| on.editor.peek(at).is_some())
+    }
+
     /// Its number in this message; `None` where data points of this kind have no such field.
     #[inline]
     pub(super) fn number(&self, editor: &Editor, owner: Msg) -> Option<u32> {
@@ -151,6 +157,13 @@ impl Path {
             match (field.form, keys.split_first()) {
                 (Form::Attributes, Some((first, keys))) => {
                     let value = match peek.attribute(first.as_str()?) {
+                        Some(value) => any::index(value, keys)?,
+                        None => None,
+                    };
+                    return Ok(read(value.map_or(Raw::Value(Value::Nil), Raw::Wire)));
+                }
+                (Form::Any, _) => {
+                    let value = match peek.value(u32::from(field.numbers[0])) {
                         Some(value) => any::index(value, keys)?,
                         None => None,
                     };
@@ -207,15 +220,15 @@ impl Field {
         let value = match self.form {
             Form::Text => Value::Str(Cow::Borrowed(editor.text(message, number))),
             Form::Any => {
-                let Some(body) = editor.sub(message, number) else { return Ok(read(Raw::Value(Value::Nil))) };
-                let value = editor.value(body);
+                let Some(body) = editor.first(message, number) else { return Ok(read(Raw::Value(Value::Nil))) };
+                let value = editor.value_at(body);
                 return match keys {
                     [] => Ok(read(Raw::Wire(value))),
                     keys => any::index(value, keys).map(|found| read(found.map_or(Raw::Value(Value::Nil), Raw::Wire))),
                 };
             }
-            Form::AnyText => match editor.sub(message, number) {
-                Some(body) => match any::value(editor.value(body)) {
+            Form::AnyText => match editor.first(message, number) {
+                Some(body) => match any::value(editor.value_at(body)) {
                     Value::Str(text) => Value::Str(text),
                     other => Value::text(other.to_text()),
                 },

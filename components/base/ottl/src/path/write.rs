@@ -1,9 +1,12 @@
 //! Writing paths.
 
+use std::borrow::Cow;
+
 use pdata::edit::{Attributes, Editor, Msg, Scalar};
 use pdata::schema::SPAN_KIND;
 
 use crate::error::RunError;
+use crate::expr::Replace;
 use crate::subject::Subject;
 use crate::value::{Map, Value};
 
@@ -42,6 +45,32 @@ impl Path {
         };
         let owner = field.owner.find_or_add(on)?;
         field.set(on.editor, owner, keys, value)
+    }
+
+    /// Replaces the text of an attribute of an opened message, looking for it once. `None`, and nothing done, for others.
+    pub(super) fn replace_attribute(
+        &self,
+        on: &mut Subject<'_>,
+        new: &mut String,
+        replace: &mut Replace<'_>,
+    ) -> Option<Result<(), RunError>> {
+        let (Root::Field(field), [Key::Str(key)]) = (&self.root, &*self.keys) else { return None };
+        if field.form != Form::Attributes || field.is_unopened(on) {
+            return None;
+        }
+        let mut outcome = || {
+            let Some(owner) = field.owner.find(on)? else { return Ok(()) };
+            let mut attributes = on.editor.attributes(owner);
+            let Some(at) = attributes.find(key) else { return Ok(()) };
+            if let Value::Str(text) = any::value(attributes.value_of(at))
+                && replace(&text, new)?
+            {
+                bounded(&Value::Str(Cow::Borrowed(new)))?;
+                attributes.write_at(at, key, pdata::edit::Value::Str(new))?;
+            }
+            Ok(())
+        };
+        Some(outcome())
     }
 
     pub(super) fn open_map<'e>(

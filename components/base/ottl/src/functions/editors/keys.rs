@@ -8,7 +8,7 @@ use crate::pattern::Pattern;
 use crate::subject::Subject;
 use crate::value::Value;
 
-use super::{Step, each_entry, held_map, regex_of};
+use super::{Step, each_entry, held_map};
 
 const TARGET: Param = Param::required("target", ParamKind::Target);
 
@@ -105,14 +105,13 @@ struct MatchingKeys {
 
 impl Change for MatchingKeys {
     fn change(&self, on: &mut Subject<'_>) -> Result<(), RunError> {
-        let regex = regex_of(&self.pattern, on)?;
+        let matcher = self.pattern.matcher(on)?;
         if let Some(mut attributes) = self.target.0.map(on)? {
-            let matches = |key: &[u8]| regex.is_match(std::str::from_utf8(key).unwrap_or_default());
-            attributes.retain(|key, _| matches(key) == self.keeps);
+            attributes.retain(|key, _| matcher.is_match(key) == self.keeps);
             return Ok(());
         }
         let mut map = held_map(&self.target, on)?;
-        map.entries_mut().retain(|(key, _)| regex.is_match(key) == self.keeps);
+        map.entries_mut().retain(|(key, _)| matcher.is_match(key.as_bytes()) == self.keeps);
         self.target.0.set(on, Value::Map(map))
     }
 }

@@ -10,11 +10,11 @@ use regex::{Captures, Regex};
 use crate::error::RunError;
 use crate::expr::{Expr, Target};
 use crate::function::{Arguments, Built, ByName, Change, Function, Param, ParamKind};
-use crate::pattern::Pattern;
+use crate::pattern::{Matcher, Pattern};
 use crate::subject::Subject;
 use crate::value::Value;
 
-use super::{Step, TEXT_BYTES_MAX, each_entry, glob, regex_of};
+use super::{Step, TEXT_BYTES_MAX, each_entry, glob};
 
 const TARGET: Param = Param::required("target", ParamKind::Target);
 const REPLACEMENT: Param = Param::required("replacement", ParamKind::Value);
@@ -159,27 +159,25 @@ impl Prepared<'_> {
     }
 
     /// `text` with its matches replaced; `None` when there are none.
-    fn replaced(&self, regex: &Regex, text: &str) -> Result<Option<String>, RunError> {
+    fn replaced(&self, pattern: &Matcher, text: &str) -> Result<Option<String>, RunError> {
+        let mut new = String::new();
+        Ok(self.replace_into(pattern, text, &mut new)?.then_some(new))
+    }
+
+    /// Writes `text` with its matches replaced to an empty buffer. Whether there are any; if not, nothing is written.
+    fn replace_into(&self, pattern: &Matcher, text: &str, new: &mut String) -> Result<bool, RunError> {
+        let mut out = Replacing { text, new, done: 0, is_match: false };
         // Where no group is asked for, finding them, which is slower, is not needed.
         if self.function.is_none() && !self.template().contains('$') {
-            let mut matches = regex.find_iter(text).peekable();
-            if matches.peek().is_none() {
-                return Ok(None);
-            }
-            let mut out = Replacing::new(text);
-            matches.try_for_each(|found| out.put(found.range(), self.template()))?;
-            return Ok(Some(out.finish()));
-        }
-        if !regex.is_match(text) {
-            return Ok(None);
-        }
-        let mut out = Replacing::new(text);
-        for captures in regex.captures_iter(text) {
-            if let Some(whole) = captures.get(0) {
-                out.put(whole.range(), &self.expand(&captures)?)?;
+            pattern.each_match(text, |found| out.put(found, self.template()))?;
+        } else if pattern.is_match(text.as_bytes()) {
+            for captures in pattern.regex().captures_iter(text) {
+                if let Some(whole) = captures.get(0) {
+                    out.put(whole.range(), &self.expand(&captures)?)?;
+                }
             }
         }
-        Ok(Some(out.finish()))
+        Ok(out.finish())
     }
 
     fn expand(&self, captures: &Captures<'_>) -> Result<String, RunError> {
@@ -192,16 +190,17 @@ impl Prepared<'_> {
 /// A text whose matches are being replaced.
 struct Replacing<'t> {
     text: &'t str,
-    new: String,
+    new: &'t mut String,
     done: usize,
+    is_match: bool,
 }
 
-impl<'t> Replacing<'t> {
-    fn new(text: &'t str) -> Self {
-        Self { text, new: String::with_capacity(text.len()), done: 0 }
-    }
-
+impl Replacing<'_> {
     fn put(&mut self, place: std::ops::Range<usize>, with: &str) -> Result<(), RunError> {
+        if !self.is_match {
+            self.new.reserve(self.text.len());
+            self.is_match = true;
+        }
         self.new.push_str(self.text.get(self.done..place.start).unwrap_or_default());
         self.new.push_str(with);
         self.done = place.end;
@@ -212,9 +211,12 @@ impl<'t> Replacing<'t> {
         Ok(())
     }
 
-    fn finish(mut self) -> String {
-        self.new.push_str(self.text.get(self.done..).unwrap_or_default());
-        self.new
+    /// Whether anything matched.
+    fn finish(self) -> bool {
+        if self.is_match {
+            self.new.push_str(self.text.get(self.done..).unwrap_or_default());
+        }
+        self.is_match
     }
 }
 
@@ -227,16 +229,9 @@ struct ReplacePattern {
 
 impl Change for ReplacePattern {
     fn change(&self, on: &mut Subject<'_>) -> Result<(), RunError> {
-        let regex = regex_of(&self.pattern, on)?;
+        let pattern = self.pattern.matcher(on)?;
         let with = self.with.prepare(on)?;
-        let replaced = match self.target.0.convert(on)? {
-            Value::Str(text) => with.replaced(&regex, &text)?,
-            _ => None,
-        };
-        match replaced {
-            Some(text) => self.target.0.set(on, Value::text(text)),
-            None => Ok(()),
-        }
+        self.target.replace_text(on, |text, new| with.replace_into(&pattern, text, new))
     }
 }
 
@@ -250,13 +245,13 @@ struct ReplaceAllPatterns {
 
 impl Change for ReplaceAllPatterns {
     fn change(&self, on: &mut Subject<'_>) -> Result<(), RunError> {
-        let regex = regex_of(&self.pattern, on)?;
+        let pattern = self.pattern.matcher(on)?;
         let with = self.with.prepare(on)?;
         each_entry(&self.target, on, |key, value| {
             if self.keys {
-                return Ok(with.replaced(&regex, key)?.map_or(Step::Keep, Step::Rename));
+                return Ok(with.replaced(&pattern, key)?.map_or(Step::Keep, Step::Rename));
             }
-            let replaced = value.as_str().map(|text| with.replaced(&regex, text)).transpose()?.flatten();
+            let replaced = value.as_str().map(|text| with.replaced(&pattern, text)).transpose()?.flatten();
             Ok(replaced.map_or(Step::Keep, |text| Step::Set(Value::text(text))))
         })
     }
