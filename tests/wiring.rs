@@ -98,3 +98,26 @@ fn a_pipeline_that_is_followed_ends_first() {
     let order: Vec<String> = plan.pipelines.iter().map(|pipeline| pipeline.id.to_string()).collect();
     assert_eq!(order, ["traces/in", "traces/out", "logs"]);
 }
+
+#[test]
+fn extensions_that_are_not_there_are_shown_where_they_are_named() {
+    let wired = |exporter: &str, more: &str| {
+        let yaml = format!(
+            "receivers: {{nop: }}\nexporters:\n  otlp_grpc:\n    endpoint: a:1\n    {exporter}\n{more}\n\
+             service: {{pipelines: {{traces: {{receivers: [nop], exporters: [otlp_grpc]}}}}}}\n"
+        );
+        problems_over(&yaml, &Catalog::default())
+    };
+    let client = "extensions: {basicauth/client: {client_auth: {username: a, password: b}}}";
+    for (exporter, place) in [
+        ("auth: {authenticator: basicauth/clint}", "5:27"),
+        ("middlewares: [{id: basicauth/clint}]", "5:24"),
+        ("sending_queue: {storage: basicauth/clint}", "5:30"),
+    ] {
+        let found = wired(exporter, client);
+        let expected = format!("{place} E0202 exporters::otlp_grpc: references extension \"basicauth/clint\"");
+        assert!(found.contains(&expected) && found.contains("closest: basicauth/client"), "{found}");
+    }
+    let found = wired("auth: {authenticator: basicauth/client}", client);
+    assert!(found.contains("not listed") && found.contains("fix: list it") && !found.contains("closest"), "{found}");
+}

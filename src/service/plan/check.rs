@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use component::factory::Create;
 use component::{ComponentId, Factory, Kind};
-use config::{ConfigError, Errors, codes, nearest};
+use config::{ConfigError, Errors, Key, Node, Origin, codes, nearest};
 use pdata::Signal;
 
 use super::{PipelineId, Plan, PlannedPipeline, Reference};
@@ -81,21 +81,43 @@ fn extensions(plan: &Plan, unknown: &BTreeSet<(Kind, ComponentId)>, errors: &mut
     let used: BTreeSet<(Kind, &ComponentId)> = used_components(plan).collect();
     for ((kind, id), component) in plan.components.iter().filter(|((kind, id), _)| used.contains(&(*kind, id))) {
         for extension in component.references.iter().filter(|extension| !started.contains(extension)) {
-            let hint = if plan.component(Kind::Extension, extension).is_some() {
-                "it is configured, but not listed in `service::extensions`"
+            let is_configured = plan.component(Kind::Extension, extension).is_some();
+            let (hint, fix) = if is_configured {
+                ("it is configured, but not listed in `service::extensions`", "list it in `service::extensions`".into())
             } else {
-                "it is not configured"
+                let fix = format!("configure `{extension}` under `extensions` and list it in `service::extensions`");
+                ("it is not configured", fix)
             };
+            let name = extension.to_string();
+            let configured: Vec<String> = plan
+                .components
+                .keys()
+                .filter(|(kind, other)| *kind == Kind::Extension && other != extension)
+                .map(|(_, id)| id.to_string())
+                .collect();
+            let near = nearest(&name, configured.iter().map(String::as_str)).filter(|_| !is_configured);
             errors.push(
                 ConfigError::new(codes::UNDEFINED_REFERENCE, format!("references extension \"{extension}\": {hint}"))
-                    .at(&component.origin)
+                    .at(referring(&component.node, &name).unwrap_or(&component.origin))
                     .in_path(format!("{}::{id}", kind.section()))
-                    .with_fix(format!(
-                        "configure `{extension}` under `extensions` and list it in `service::extensions`"
-                    )),
+                    .with_suggestion(near)
+                    .with_fix(fix),
             );
         }
     }
+}
+
+/// Keys under which components name extensions.
+const REFERENCE_KEYS: [&str; 5] = ["authenticator", "id", "storage", "encoding", "additional_auth"];
+
+/// Where a component's configuration names an extension.
+fn referring<'n>(node: &'n Node, extension: &str) -> Option<&'n Origin> {
+    let named = |(key, value): &'n (Key, Node)| {
+        (REFERENCE_KEYS.contains(&&*key.text) && value.text().map(str::trim) == Some(extension))
+            .then_some(&value.origin)
+    };
+    let inside = node.entries().iter().map(|(_, value)| value).chain(node.items());
+    node.entries().iter().find_map(named).or_else(|| inside.into_iter().find_map(|value| referring(value, extension)))
 }
 
 fn used_components(plan: &Plan) -> impl Iterator<Item = (Kind, &ComponentId)> {
