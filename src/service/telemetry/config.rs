@@ -3,6 +3,7 @@
 //! Readers, views, processors and the resource follow the SDK's declarative configuration (schema 0.3), whose older forms
 //! are taken with a warning. What weir cannot honour is refused by name.
 
+mod detection;
 mod logs;
 mod metrics;
 mod otlp;

@@ -1,8 +1,11 @@
-//! `service::telemetry::resource`: a map of attributes, or `{schema_url, attributes: [{name, value}]}`.
+//! `service::telemetry::resource`: a map of attributes, or `{schema_url, attributes: [{name, value}]}` and the like.
 
 use std::fmt;
+use std::path::Path;
 
 use config::{Decode, Decoder, Key, Node, Schema, Value, codes};
+
+use super::detection::DetectionConfig;
 
 /// The value of an attribute.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,24 +37,25 @@ pub struct ResourceConfig {
     /// URL of the schema that the attributes follow; may be empty.
     pub schema_url: String,
     attributes: Vec<(String, Option<AttributeValue>)>,
+    /// Attributes that are looked up.
+    detection: DetectionConfig,
 }
 
 /// Keys of the declarative form.
 const DECLARATIVE: [&str; 4] = ["schema_url", "attributes", "attributes_list", "detection/development"];
 
 impl ResourceConfig {
-    /// All attributes, sorted by name: the written ones over `automatic` ones.
+    /// All attributes, sorted by name: the written ones over those that were looked up, these over `automatic` ones.
     #[must_use]
     pub fn resolve(&self, automatic: &[(&str, String)]) -> Vec<(String, AttributeValue)> {
-        let written = |name: &str| self.attributes.iter().any(|(written, _)| written == name);
-        let mut all: Vec<(String, AttributeValue)> = automatic
-            .iter()
-            .filter(|(name, _)| !written(name))
-            .map(|(name, value)| ((*name).to_owned(), AttributeValue::Text(value.clone())))
-            .collect();
-        all.extend(self.attributes.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))));
-        all.sort_by(|(a, _), (b, _)| a.cmp(b));
-        all
+        let written = self.attributes.iter().map(|(name, value)| (name.as_str(), value.clone()));
+        let found = self.detection.find(Path::new("/")).into_iter().map(|(name, value)| (name, Some(value)));
+        let automatic = automatic.iter().map(|(name, value)| (*name, Some(AttributeValue::Text(value.clone()))));
+        let mut all: Vec<(&str, Option<AttributeValue>)> = written.chain(found).chain(automatic).collect();
+        // The sort is stable: of each name, the first of these counts.
+        all.sort_by_key(|(name, _)| *name);
+        all.dedup_by(|(later, _), (first, _)| later == first);
+        all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }
 
     fn set(&mut self, name: &str, value: Option<AttributeValue>) {
@@ -114,8 +118,11 @@ impl Decode for ResourceConfig {
             cx.in_key(&key.text, |cx| match &*key.text {
                 "schema_url" => resource.schema_url = String::decode(value, String::new(), cx),
                 "attributes" => resource.decode_list(value, cx),
-                "attributes_list" | "detection/development" if value.is_null() => {}
-                "attributes_list" | "detection/development" => refuse(key, cx),
+                "detection/development" => {
+                    resource.detection = DetectionConfig::decode(value, DetectionConfig::default(), cx);
+                }
+                "attributes_list" if value.is_null() => {}
+                "attributes_list" => refuse(key, cx),
                 name if declarative => {
                     let place = Node::new(Value::Null, key.origin.clone());
                     let message = format!("'resource' has invalid keys: {name}");

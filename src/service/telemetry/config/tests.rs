@@ -232,7 +232,8 @@ fn wrong_configurations_are_refused_with_a_reason() {
         ("resource: {attributes: [{value: a}]}".into(), "'resource.attributes[0]' lacks `name`"),
         ("resource: {attributes: [], host: a}".into(), "'resource' has invalid keys: host"),
         ("resource: {a: [1]}".into(), "'resource.a' expected text, a boolean, a number"),
-        ("resource: {detection/development: {detectors: []}}".into(), "detection/development` is not supported"),
+        ("resource: {attributes_list: 'a=b'}".into(), "attributes_list` is not supported"),
+        ("resource: {detection/development: {detectors: [{hots: }]}}".into(), "has invalid keys: hots"),
     ];
     for (yaml, message) in table {
         let errors = errors(&yaml);
