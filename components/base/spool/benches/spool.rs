@@ -102,8 +102,8 @@ async fn main() {
     let records = 16 << 10;
     let (_, _, rate) = latency(&spool, 32, records / 32).await;
     println!("append 1 GiB without fsync: {:.2} GB/s", rate * 65536.0 / 1e9);
-    spool.flush().await;
-    drop(spool);
+    assert!(spool.join());
+    spool.leave().await;
     let before = resident_mib();
     let begun = Instant::now();
     let spool = open(&large, true);
