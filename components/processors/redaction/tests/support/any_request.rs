@@ -25,16 +25,16 @@ const SETTINGS: [&str; 5] = [
 ];
 
 thread_local! {
-    static PROCESSORS: RefCell<HashMap<(usize, Signal), Arc<dyn Process>>> = RefCell::default();
+    static PROCESSORS: RefCell<HashMap<(String, Signal), Arc<dyn Process>>> = RefCell::default();
 }
 
-fn processor(settings: usize, signal: Signal) -> Result<Arc<dyn Process>, String> {
-    if let Some(known) = PROCESSORS.with_borrow(|processors| processors.get(&(settings, signal)).cloned()) {
+fn processor(yaml: &str, signal: Signal) -> Result<Arc<dyn Process>, String> {
+    let key = (yaml.to_owned(), signal);
+    if let Some(known) = PROCESSORS.with_borrow(|processors| processors.get(&key).cloned()) {
         return Ok(known);
     }
-    let yaml = format!("{{{}, detectors: all}}", SETTINGS[settings]);
     let factory = processor_redaction::factory();
-    let node = config::parse(&config::Source::new("fuzz.yaml", &yaml), &config::Limits::default())
+    let node = config::parse(&config::Source::new("fuzz.yaml", yaml), &config::Limits::default())
         .map_err(|errors| errors.to_string())?;
     let mut errors = config::Errors::new();
     let config = factory.decode(&node, "processors::redaction", &mut errors);
@@ -43,17 +43,17 @@ fn processor(settings: usize, signal: Signal) -> Result<Arc<dyn Process>, String
     }
     let account = ByteAccount::unlimited();
     let next = Edge::new("fuzz", Sink::accepting(), Arc::clone(&account));
-    let settings_of = Settings {
+    let settings = Settings {
         id: ComponentId::with_name("redaction", "fuzz"),
         telemetry: Telemetry::detached(),
         account,
         shared: Shared::default(),
     };
     let Create::Processor(create) = factory.create() else { return Err("not a processor".to_owned()) };
-    let Ok(Processor::Sync(made)) = create(settings_of, &config, signal, next) else {
+    let Ok(Processor::Sync(made)) = create(settings, &config, signal, next) else {
         return Err("not created, or not synchronous".to_owned());
     };
-    PROCESSORS.with_borrow_mut(|processors| processors.insert((settings, signal), Arc::clone(&made)));
+    PROCESSORS.with_borrow_mut(|processors| processors.insert(key, Arc::clone(&made)));
     Ok(made)
 }
 
@@ -63,7 +63,16 @@ fn processor(settings: usize, signal: Signal) -> Result<Arc<dyn Process>, String
 /// # Errors
 /// What is wrong.
 pub fn any_request(data: &[u8]) -> Result<(), String> {
-    let Some(([signal, settings, plant], rest)) = data.split_first_chunk() else { return Ok(()) };
+    let settings = SETTINGS[usize::from(data.get(1).copied().unwrap_or(0)) % SETTINGS.len()];
+    planted(&format!("{{{settings}, detectors: all}}"), data)
+}
+
+/// The same with a configuration that the caller gives.
+///
+/// # Errors
+/// What is wrong.
+pub fn planted(yaml: &str, data: &[u8]) -> Result<(), String> {
+    let Some(([signal, _, plant], rest)) = data.split_first_chunk() else { return Ok(()) };
     let Some((seed, body)) = rest.split_first_chunk() else { return Ok(()) };
     let signal = Signal::ALL[usize::from(*signal) % Signal::ALL.len()];
     let (text, secret) = PLANTS[usize::from(*plant) % PLANTS.len()];
@@ -75,8 +84,7 @@ pub fn any_request(data: &[u8]) -> Result<(), String> {
     let mut body = sow(schema::request(signal), &body, text, &mut || random.once_in(3));
     let Ok(validated) = validate(signal, &mut body, Utf8Policy::Repair) else { return Ok(()) };
     let payload = Payload::from_segments(signal, [Segment::trusted(body.into(), validated.items)]);
-    let processor = processor(usize::from(*settings) % SETTINGS.len(), signal)?;
-    let passed = processor.process(Batch::new(payload, Arc::new(Context::default())));
+    let passed = processor(yaml, signal)?.process(Batch::new(payload, Arc::new(Context::default())));
     let Some(passed) = passed.map_err(|error| format!("refused: {error}"))? else { return Ok(()) };
     let payload = passed.payload();
     for segment in payload.segments() {
@@ -86,10 +94,7 @@ pub fn any_request(data: &[u8]) -> Result<(), String> {
         }
     }
     match leak(&payload.to_bytes(), secret) {
-        Some(how) => Err(format!(
-            "`{text}` comes out {how}, signal {signal}, settings {}",
-            SETTINGS[usize::from(*settings) % SETTINGS.len()]
-        )),
+        Some(how) => Err(format!("`{text}` comes out {how}, {signal}, {yaml}")),
         None => Ok(()),
     }
 }
