@@ -8,7 +8,7 @@
 //! # The way of a span
 //! 1. A request is read once ([`request`]): every span is assigned to its trace and answers the conditions of all policies
 //!    ([`conditions`]), one bit each. Resources and scopes are kept once ([`envelope`]).
-//! 2. Under its shard's lock ([`shard`]) the spans are copied to the trace ([`trace`]), its bits joined. Spans of a trace that
+//! 2. Under its shard's lock ([`shard`]) the spans are copied to pages ([`pages`]) for the trace ([`trace`]), its bits joined. Spans of a trace that
 //!    was decided already follow the decision ([`remembered`]).
 //! 3. Every second the traces that are due are decided ([`policy`], compiled by [`plan`], with memory in [`limits`]) from
 //!    their bits and a few numbers; no span is looked at again.
@@ -30,6 +30,7 @@ pub mod limits;
 pub mod log;
 pub mod metrics;
 pub mod output;
+pub mod pages;
 pub mod plan;
 pub mod policy;
 pub mod processor;

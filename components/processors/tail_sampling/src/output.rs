@@ -82,6 +82,12 @@ impl Writer {
         self.stake.merge(stake);
     }
 
+    /// Bytes of spans in the batch that was begun.
+    #[must_use]
+    pub fn begun_bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Finishes the batch that was begun.
     pub fn finish(&mut self) {
         let Some(sender) = self.sender.take() else { return };

@@ -11,9 +11,10 @@ use statements::Failures;
 
 use crate::conditions::{Bits, Conditions};
 use crate::envelope::{Envelope, Envelopes, Sender};
+use crate::pages::Writer;
 use crate::policy::{Facts, Policy, keeps_alone};
 use crate::remembered::ByHash;
-use crate::trace::{CHUNK_BYTES_MAX, Chunk, NOT_ALONE};
+use crate::trace::{CHUNK_BYTES_MAX, Chunk, NOT_ALONE, Stored};
 
 /// The groups (`ResourceSpans`) of a request, scopes of a group, spans of a scope.
 const GROUPS: u32 = 1;
@@ -184,6 +185,19 @@ impl Request {
         request
     }
 
+    /// Stores the spans of a part, in pieces.
+    pub fn store(&self, part: &Part, writer: &mut Writer, mut push: impl FnMut(Stored)) {
+        let mut at = part.first;
+        while let Some(piece) = self.piece(at) {
+            if let Some((first, envelope)) = self.first(at) {
+                let (spans, alone) = (piece.spans, first.alone);
+                let bytes = writer.add(piece.bytes, |out| self.write(at, &piece, out));
+                push(Stored { piece: bytes, envelope, spans, alone });
+            }
+            at = piece.end;
+        }
+    }
+
     /// Copies the spans of a part, in pieces.
     pub fn chunks(&self, part: &Part, mut push: impl FnMut(Chunk)) {
         let mut at = part.first;
@@ -225,18 +239,26 @@ impl Request {
         Some(Piece { bytes, spans, end })
     }
 
-    fn copy(&self, mut at: u32, piece: &Piece) -> Option<Chunk> {
+    fn first(&self, at: u32) -> Option<(&SpanRef, Arc<Envelope>)> {
         let first = self.spans.get(at as usize)?;
-        let mut copy = Vec::with_capacity(piece.bytes);
-        let source = self.payload.segments().get(first.segment as usize).map(|segment| segment.bytes());
+        Some((first, Arc::clone(self.envelopes.get(first.envelope as usize)?)))
+    }
+
+    fn write(&self, mut at: u32, piece: &Piece, out: &mut Vec<u8>) {
         while at != piece.end
             && let Some(span) = self.spans.get(at as usize)
         {
+            let source = self.payload.segments().get(span.segment as usize).map(|segment| segment.bytes());
             let range = span.start as usize..span.end as usize;
-            copy.extend_from_slice(source.and_then(|source| source.get(range)).unwrap_or_default());
+            out.extend_from_slice(source.and_then(|source| source.get(range)).unwrap_or_default());
             at = span.next;
         }
-        let envelope = Arc::clone(self.envelopes.get(first.envelope as usize)?);
+    }
+
+    fn copy(&self, at: u32, piece: &Piece) -> Option<Chunk> {
+        let (first, envelope) = self.first(at)?;
+        let mut copy = Vec::with_capacity(piece.bytes);
+        self.write(at, piece, &mut copy);
         Some(Chunk { bytes: copy.into_boxed_slice(), envelope, spans: piece.spans, alone: first.alone })
     }
 }

@@ -26,6 +26,7 @@ use crate::envelope::{Envelopes, Sender};
 use crate::log::{Cause, DecisionLog, Entry, Names};
 use crate::metrics::{Metrics, TIMED_EVERY, Tally};
 use crate::output::{Marking, Writer};
+use crate::pages::{self, Pages};
 use crate::plan::Plan;
 use crate::policy::{Decision, Limits, State, Terms, Verdict, decide};
 use crate::remembered::{ByHash, REMEMBERED_BYTES};
@@ -46,6 +47,11 @@ const MADE_ROOM_MAX: usize = 32 << 10;
 const EPOCH: Duration = Duration::from_secs(24 * 3600);
 /// The share of the budget that each table of decisions, and the log, may take.
 const TABLE_SHARE: usize = 32;
+
+/// The share of the budget that a batch has which is not finished, at most.
+const BEGUN_SHARE: usize = 64;
+/// How often in a second traces are decided.
+const TICKS: u64 = 4;
 
 /// Why spans that were not kept leave the books.
 pub const NOT_SAMPLED: &str = "not_sampled";
@@ -72,6 +78,7 @@ pub struct Sampler {
     plan: Plan,
     started: Instant,
     envelopes: Envelopes,
+    pages: Arc<Pages>,
     shards: Vec<Mutex<Shard>>,
     /// The number of the oldest trace in each shard, at least.
     oldest: Vec<AtomicU64>,
@@ -133,7 +140,11 @@ impl Sampler {
         let (kept, dropped) = (remembered(cache.sampled_cache_size), remembered(cache.non_sampled_cache_size));
         let expected = config.expected_new_traces_per_sec.saturating_mul(rules.wait.as_secs()).min(config.num_traces);
         let traces = usize::try_from(expected).unwrap_or_default() / SHARDS;
-        let shard = || Mutex::new(Shard::new(kept, dropped, traces, settings.account.charge(0)));
+        let pages = Arc::new(Pages::new(rules.budget, Arc::clone(&settings.account)));
+        let shard = || {
+            let writer = pages::Writer::new(Arc::clone(&pages));
+            Mutex::new(Shard::new(kept, dropped, traces, writer, settings.account.charge(0)))
+        };
         let marking = Marking { reason_attribute: config.reason_attribute.clone(), thresholds: config.adjusted_counts };
         let writer = Writer::new(marking, Arc::clone(&settings.account));
         let log_size = usize::try_from(config.decision_log_size).unwrap_or(usize::MAX);
@@ -144,6 +155,7 @@ impl Sampler {
             started: Instant::now().checked_sub(EPOCH).unwrap_or_else(Instant::now),
             envelopes: Envelopes::new(Arc::clone(&settings.account)),
             shards: (0..SHARDS).map(|_| shard()).collect(),
+            pages,
             oldest: (0..SHARDS).map(|_| AtomicU64::new(u64::MAX)).collect(),
             state: Mutex::new(state),
             outgoing: Mutex::new(Outgoing { writer, waiting: VecDeque::new() }),
@@ -176,7 +188,8 @@ impl Sampler {
         Instant::now().saturating_duration_since(self.started)
     }
 
-    /// Bytes that everything occupies: waiting traces, what is remembered, what is on its way out.
+    /// Bytes that everything occupies: waiting traces, what is remembered, what is on its way out. Without spare pages, which
+    /// what comes next goes to.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.buffered_bytes() + self.waiting_bytes.load(Ordering::Relaxed) + self.outbox.bytes()
@@ -189,7 +202,8 @@ impl Sampler {
     }
 
     fn buffered_bytes(&self) -> usize {
-        self.shard_bytes.load(Ordering::Relaxed) + self.envelopes.held_bytes() + self.log.held_bytes()
+        let tables = self.envelopes.held_bytes() + self.log.held_bytes();
+        self.shard_bytes.load(Ordering::Relaxed) + self.pages.used_bytes() + tables
     }
 
     /// Takes responsibility for a batch of spans.
@@ -272,14 +286,14 @@ impl Sampler {
         }
         let has_root = part.has_root;
         if shard.traces.contains_key(&hash) {
-            shard.with(hash, |trace| {
+            shard.with(hash, |trace, writer| {
                 let (facts, more) = (&mut trace.facts, &part.facts);
                 conditions.merge(&mut facts.bits, &more.bits);
                 first_of(&mut facts.fields, &more.fields);
                 facts.add(more.start, more.end, more.randomness);
                 facts.spans += more.spans;
                 facts.bytes += more.bytes;
-                request.chunks(&part, |chunk| trace.push(chunk));
+                request.store(&part, writer, |chunk| trace.push(chunk));
                 trace.stake.merge(part.stake);
             });
         } else if let Some(remembered) = shard.decided(hash) {
@@ -318,7 +332,7 @@ impl Sampler {
                 chunks: Vec::new(),
                 chunk_bytes: 0,
             });
-            request.chunks(&part, |chunk| trace.push(chunk));
+            request.store(&part, &mut shard.writer, |chunk| trace.push(chunk));
             trace.stake = part.stake;
             shard.insert(hash, trace);
         }
@@ -391,7 +405,8 @@ impl Sampler {
         }
     }
 
-    /// Frees what was dropped, writes what was kept, logs, counts. `finish`: no more is to come soon.
+    /// Frees what was dropped, writes what was kept, logs, counts. `finish`: the batch that this begins is not to wait
+    /// for the next round.
     fn complete(&self, round: Round, finish: bool) {
         let Round { taken, mut late, tally, gated, .. } = round;
         if taken.is_empty() && late.is_empty() && gated.is_empty() {
@@ -436,7 +451,7 @@ impl Sampler {
         for kept in kept {
             outgoing.writer.add(kept, &self.names);
         }
-        if finish {
+        if finish || outgoing.writer.begun_bytes() > self.rules.budget / BEGUN_SHARE {
             outgoing.writer.finish();
         }
         let Outgoing { writer, waiting } = &mut *outgoing;
@@ -507,12 +522,13 @@ impl Sampler {
             let mut shard = lock(shard);
             if let Some((hash, _)) = shard.oldest() {
                 self.decide(&mut shard, hash, cause, self.now(), &mut round);
-                taken_bytes += round.taken.last().map_or(0, |taken| taken.trace.held_bytes());
+                taken_bytes += round.taken.last().map_or(0, |taken| taken.trace.held_bytes() + taken.trace.chunk_bytes);
             }
             self.settle_shard(place, &mut shard);
         }
         let is_something = !round.taken.is_empty();
-        self.complete(round, true);
+        // For memory, a few are decided with every request: their batch waits for more.
+        self.complete(round, cause != Cause::Budget);
         is_something
     }
 
@@ -520,7 +536,7 @@ impl Sampler {
     pub fn decide_due(&self, place: usize) -> bool {
         let Some(shard) = self.shards.get(place) else { return false };
         let now = self.now();
-        let (tick, ahead) = (now.as_secs(), self.ahead());
+        let (tick, ahead) = (tick_at(now), self.ahead());
         let mut round = self.round();
         {
             let mut shard = lock(shard);
@@ -544,13 +560,14 @@ impl Sampler {
     /// Ticks before their time at which traces are due: the degraded mode waits for a third of it.
     fn ahead(&self) -> u64 {
         let wait = self.rules.wait.as_secs();
-        if self.pressure.step() >= Step::Trim { wait - wait.div_ceil(3) } else { 0 }
+        if self.pressure.step() >= Step::Trim { (wait - wait.div_ceil(3)) * TICKS } else { 0 }
     }
 
     /// When the next tick is.
     #[must_use]
     pub fn next_tick(&self) -> Instant {
-        self.started + Duration::from_secs(self.now().as_secs() + 1)
+        let next = tick_at(self.now()) + 1;
+        self.started + Duration::from_nanos(next * (NANOS / TICKS))
     }
 
     /// Places of shards.
@@ -563,6 +580,14 @@ impl Sampler {
     pub fn end_round(&self, took: Duration) {
         self.send(Vec::new(), true);
         self.envelopes.sweep();
+        if self.pages.is_sparse() {
+            for (place, shard) in self.shards.iter().enumerate() {
+                let mut shard = lock(shard);
+                shard.refresh();
+                self.settle_shard(place, &mut shard);
+            }
+        }
+        self.pages.trim();
         self.metrics.timer_latency.record(took.as_millis() as f64);
         self.show();
     }
@@ -571,14 +596,22 @@ impl Sampler {
     pub fn show(&self) {
         let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.metrics.on_memory.set(number(self.traces.load(Ordering::Relaxed)));
-        self.metrics.held_bytes.set(number(self.held_bytes()));
+        self.metrics.held_bytes.set(number(self.held_bytes() + self.pages.spare_bytes()));
     }
 }
 
-/// The first tick at or after a time. Ticks are seconds since the start.
-fn tick_after(time: Duration) -> u64 {
-    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+/// The last tick at or before a time since the start.
+fn tick_at(time: Duration) -> u64 {
+    time.as_secs() * TICKS + u64::from(time.subsec_nanos()) * TICKS / NANOS
 }
+
+/// The first tick at or after a time since the start.
+fn tick_after(time: Duration) -> u64 {
+    time.as_secs() * TICKS + (u64::from(time.subsec_nanos()) * TICKS).div_ceil(NANOS)
+}
+
+/// In a second.
+const NANOS: u64 = 1_000_000_000;
 
 /// Spreads trace IDs. Not keyed: who aims at one shard makes a lock busier, no more.
 fn shard_of(trace_id: &[u8; 16]) -> usize {

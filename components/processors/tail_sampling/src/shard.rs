@@ -9,6 +9,7 @@ use std::time::Duration;
 use pdata::account::Charge;
 
 use crate::log::Cause;
+use crate::pages::Writer;
 use crate::policy::{Decision, Verdict};
 use crate::remembered::{ByHash, Decisions, Remembered};
 use crate::trace::{Floor, Trace};
@@ -25,7 +26,9 @@ pub struct Shard {
     by_root: VecDeque<Waiting>,
     kept: Decisions,
     dropped: Decisions,
-    /// Bytes of all traces in `traces`.
+    /// Where spans of traces go.
+    pub writer: Writer,
+    /// Bytes of all traces in `traces`, without their spans.
     trace_bytes: usize,
     /// What it occupies, on the account of all telemetry.
     charge: Charge,
@@ -45,7 +48,7 @@ pub struct Taken {
 impl Shard {
     /// An empty one that remembers so many decisions, made large enough for so many traces.
     #[must_use]
-    pub fn new(kept: usize, dropped: usize, traces: usize, charge: Charge) -> Self {
+    pub fn new(kept: usize, dropped: usize, traces: usize, writer: Writer, charge: Charge) -> Self {
         let mut table = ByHash::default();
         table.reserve(traces);
         Self {
@@ -54,6 +57,7 @@ impl Shard {
             by_root: VecDeque::new(),
             kept: Decisions::new(kept),
             dropped: Decisions::new(dropped),
+            writer,
             trace_bytes: 0,
             charge,
         }
@@ -67,10 +71,10 @@ impl Shard {
     }
 
     /// Adds to a trace; `None` if it is not there.
-    pub fn with<T>(&mut self, hash: u64, work: impl FnOnce(&mut Trace) -> T) -> Option<T> {
+    pub fn with<T>(&mut self, hash: u64, work: impl FnOnce(&mut Trace, &mut Writer) -> T) -> Option<T> {
         let trace = self.traces.get_mut(&hash)?;
         let before = trace.held_bytes();
-        let result = work(trace);
+        let result = work(trace, &mut self.writer);
         self.trace_bytes = (self.trace_bytes + trace.held_bytes()).saturating_sub(before);
         Some(result)
     }
@@ -153,13 +157,21 @@ impl Shard {
         }
     }
 
+    /// Moves spans out of pages in which there is little else.
+    pub fn refresh(&mut self) {
+        for trace in self.traces.values_mut() {
+            trace.chunks.iter_mut().for_each(|chunk| self.writer.refresh(&mut chunk.piece));
+        }
+    }
+
     /// Forgets everything; traces must have been taken out.
     pub fn clear(&mut self) {
         (self.by_arrival, self.by_root, self.traces) = (VecDeque::new(), VecDeque::new(), ByHash::default());
         (self.kept, self.dropped) = (Decisions::new(1), Decisions::new(1));
+        self.writer.close();
     }
 
-    /// Bytes that it occupies.
+    /// Bytes that it occupies beside pages.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         let queues = (self.by_arrival.capacity() + self.by_root.capacity()) * size_of::<Waiting>();

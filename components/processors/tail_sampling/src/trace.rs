@@ -7,6 +7,7 @@ use pdata::ledger::Stake;
 use sampling::Threshold;
 
 use crate::envelope::{Envelope, Sender};
+use crate::pages::Piece;
 use crate::policy::{Decision, Facts};
 
 /// Spans that came together are kept in pieces of this size, a larger span alone.
@@ -56,11 +57,22 @@ pub struct Chunk {
     pub alone: u16,
 }
 
-impl Chunk {
-    /// Bytes that it occupies beside its place in a list.
-    #[must_use]
-    pub fn held_bytes(&self) -> usize {
-        allocated(self.bytes.len())
+/// A chunk that waits.
+#[derive(Debug)]
+pub struct Stored {
+    /// See [`Chunk::bytes`].
+    pub piece: Piece,
+    /// See [`Chunk::envelope`].
+    pub envelope: Arc<Envelope>,
+    /// See [`Chunk::spans`].
+    pub spans: u32,
+    /// See [`Chunk::alone`].
+    pub alone: u16,
+}
+
+impl From<Stored> for Chunk {
+    fn from(Stored { piece, envelope, spans, alone }: Stored) -> Self {
+        Self { bytes: piece.to_bytes(), envelope, spans, alone }
     }
 }
 
@@ -93,24 +105,24 @@ pub struct Trace {
     /// Its side of the books.
     pub stake: Stake,
     /// Its spans in order of arrival.
-    pub chunks: Vec<Chunk>,
+    pub chunks: Vec<Stored>,
     /// Bytes of its chunks.
     pub chunk_bytes: usize,
 }
 
 impl Trace {
-    /// Bytes that it occupies.
+    /// Bytes that it occupies beside its chunks' in pages.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        allocated(size_of::<Self>()) + self.chunk_bytes + allocated(self.chunks.capacity() * size_of::<Chunk>())
+        allocated(size_of::<Self>()) + allocated(self.chunks.capacity() * size_of::<Stored>())
     }
 
     /// Adds spans.
-    pub fn push(&mut self, chunk: Chunk) {
+    pub fn push(&mut self, chunk: Stored) {
         if self.chunks.len() == self.chunks.capacity() {
             self.chunks.reserve_exact(self.chunks.len() / 2 + 1);
         }
-        self.chunk_bytes += chunk.held_bytes();
+        self.chunk_bytes += chunk.piece.len();
         self.chunks.push(chunk);
     }
 }
@@ -132,6 +144,7 @@ pub struct Kept {
 
 impl From<(Trace, Option<Decision>)> for Kept {
     fn from((trace, decision): (Trace, Option<Decision>)) -> Self {
-        Self { sender: trace.sender, chunks: trace.chunks, stake: trace.stake, decision, floor: trace.floor }
+        let chunks = trace.chunks.into_iter().map(Chunk::from).collect();
+        Self { sender: trace.sender, chunks, stake: trace.stake, decision, floor: trace.floor }
     }
 }

@@ -30,15 +30,15 @@ fn error(trace: u64) -> Span {
 #[tokio::test(start_paused = true)]
 async fn a_decision_falls_on_the_tick_after_the_wait_of_the_first_span() {
     let rig = Rig::new(&format!("{{decision_wait: 3900ms, {ALL}}}")).await;
-    pass(500).await;
-    rig.offer(vec![span(1)]).await.unwrap(); // at 0.5 s; due at 3.5 s, so at the tick of 4 s
+    pass(600).await;
+    rig.offer(vec![span(1)]).await.unwrap(); // at 0.6 s; due at 3.6 s, so at the tick of 3.75 s
     pass(2000).await;
     rig.offer(vec![span(1)]).await.unwrap();
-    pass(1400).await;
-    assert_eq!(rig.out().len(), 0, "3.9 s");
+    pass(1100).await;
+    assert_eq!(rig.out().len(), 0, "3.7 s");
     assert_eq!(rig.metric("new_trace_id_received"), 1);
-    pass(200).await;
-    assert_eq!(rig.out()[&1], 2, "4.1 s; later spans do not extend the wait, its fraction is cut off");
+    pass(100).await;
+    assert_eq!(rig.out()[&1], 2, "3.8 s; later spans do not extend the wait, its fraction is cut off");
     assert_eq!(rig.metric("sampling_trace_removal_age"), 1);
     rig.stop().await;
 }
@@ -64,15 +64,17 @@ async fn a_root_brings_the_decision_forward_but_never_back() {
     pass(100).await;
     rig.offer(vec![span(1), span(2)]).await.unwrap();
     pass(1000).await;
-    rig.offer(vec![root(span(1))]).await.unwrap(); // 1.1 s: due at 4 s
-    pass(2800).await;
-    assert_eq!(rig.out().len(), 0, "3.9 s");
-    pass(200).await;
-    assert_eq!(rig.out().into_keys().collect::<Vec<_>>(), [1], "4.1 s");
-    pass(5000).await;
-    rig.offer(vec![root(span(2))]).await.unwrap(); // 9.1 s: would be 12 s, due at 11 s
-    pass(2000).await;
-    assert_eq!(rig.out()[&2], 2, "11.1 s");
+    rig.offer(vec![root(span(1))]).await.unwrap(); // 1.1 s: due at 3.25 s
+    pass(2100).await;
+    assert_eq!(rig.out().len(), 0, "3.2 s");
+    pass(100).await;
+    assert_eq!(rig.out().into_keys().collect::<Vec<_>>(), [1], "3.3 s");
+    pass(5800).await;
+    rig.offer(vec![root(span(2))]).await.unwrap(); // 9.1 s: would be 11.25 s, due at 10.25 s
+    pass(1100).await;
+    assert_eq!(rig.out().get(&2), None, "10.2 s");
+    pass(100).await;
+    assert_eq!(rig.out()[&2], 2, "10.3 s");
     rig.stop().await;
 }
 

@@ -136,6 +136,7 @@ impl Sampler {
             self.settle_shard(place, &mut shard);
         }
         self.log.clear();
+        self.pages.clear();
         lock(&self.began).clear();
         self.envelopes.sweep();
     }

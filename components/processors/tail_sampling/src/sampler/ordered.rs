@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Sampler, TURN, lock};
+use super::{Sampler, TURN, lock, tick_at};
 use crate::log::Cause;
 use crate::policy::{Facts, Limits, decide};
 
@@ -43,7 +43,7 @@ impl Sampler {
     #[must_use]
     pub fn begin_round(&self) -> DueRound {
         let now = self.now();
-        let (tick, ahead) = (now.as_secs(), self.ahead());
+        let (tick, ahead) = (tick_at(now), self.ahead());
         let mut due = Vec::new();
         for (place, shard) in self.shards.iter().enumerate() {
             let mut shard = lock(shard);
