@@ -33,8 +33,11 @@ const SILENCE: Duration = Duration::from_millis(2500);
 const ARRIVAL_LIMIT: Duration = Duration::from_secs(30);
 /// What `probabilistic_sampler` keeps.
 const HEAD_SHARE: RangeInclusive<f64> = 0.095..=0.105;
-/// What ten policies keep of traces that none of them has to: 1 %, and what limits per second leave room for.
-const TAIL_SHARE: RangeInclusive<f64> = 0.008..=0.04;
+/// What ten policies keep by chance of traces that none of them has to, and spans per second for which limits leave room.
+const TAIL_SHARE: RangeInclusive<f64> = 0.008..=0.013;
+const TAIL_SPANS_PER_SECOND: f64 = 360.0;
+/// How much more than its rate a limit gives at once, in seconds of it; and how much later traces are decided than they come.
+const TAIL_BURST_SECONDS: f64 = 10.0;
 
 /// `decision_wait` where nothing is short.
 const WAIT_SECONDS: u64 = 5;
@@ -162,6 +165,7 @@ impl Run<'_> {
         let rest = load::run(rest, Arc::clone(&self.pool));
         let measured = self.watched(rest, &stop, &mut seen).await?;
         all.merge(&measured);
+        all.elapsed += measured.elapsed;
         let arrived = self.wait_for_silence(Duration::from_secs(WAIT_SECONDS + 1)).await?;
         let cpu = self.subject.cpu_time(ticks)?.saturating_sub(cpu_before);
         let peak = self.subject.memory()?.peak_bytes.saturating_sub(memory_before);
@@ -253,7 +257,10 @@ impl Run<'_> {
         let (numbers, traces) = (&report.acked_numbers, self.sink.traces());
         let mut balance = Balance { arrived_items, ..Balance::default() };
         balance.add(report);
-        balance.sampled = Some(Sampled::traces(renewal, numbers, &traces, |class| class != Class::Plain, TAIL_SHARE));
+        let seconds = report.elapsed.as_secs_f64() + TAIL_BURST_SECONDS;
+        let limited = TAIL_SPANS_PER_SECOND * seconds / report.acked_items.max(1) as f64;
+        let expected = *TAIL_SHARE.start()..=TAIL_SHARE.end() + limited;
+        balance.sampled = Some(Sampled::traces(renewal, numbers, &traces, |class| class != Class::Plain, expected));
         balance.note = seen.stopped_at_bytes.map(|bytes| format!("load ended at {:.0} MiB resident", mib(bytes)));
         Ok(balance)
     }
