@@ -1,4 +1,4 @@
-//! The processor: takes requests in, runs the task that decides every second, drains at the end.
+//! The processor: takes requests in, runs the task that decides at every tick, drains at the end.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
