@@ -91,6 +91,8 @@ pub struct LoadReport {
     pub acked_requests: u64,
     /// Items in acknowledged requests, less those that a partial success rejected.
     pub acked_items: u64,
+    /// The first number that no request had; some below it were not sent either.
+    pub next_number: u64,
     /// Numbers of acknowledged requests, in no order.
     pub acked_numbers: Vec<u64>,
     /// Items that partial successes rejected.
@@ -129,6 +131,7 @@ impl LoadReport {
         self.sent_bytes += other.sent_bytes;
         self.acked_requests += other.acked_requests;
         self.acked_items += other.acked_items;
+        self.next_number = self.next_number.max(other.next_number);
         self.acked_numbers.extend(&other.acked_numbers);
         self.rejected_items += other.rejected_items;
         for (mine, theirs) in [(&mut self.refused, &other.refused), (&mut self.errors, &other.errors)] {
@@ -290,6 +293,7 @@ pub async fn run(settings: LoadSettings, pool: Arc<Pool>) -> LoadReport {
         }
     }
     total.elapsed = shared.started.elapsed();
+    total.next_number = shared.settings.first_number + shared.next_request.load(Relaxed);
     total
 }
 

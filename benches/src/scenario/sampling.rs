@@ -106,7 +106,7 @@ impl Run<'_> {
         let mut all = load::run(self.head_load(self.measure.warm_up, 0), Arc::clone(&pool)).await;
         self.wait_for_silence(Duration::ZERO).await?;
         let cpu_before = self.subject.cpu_time(ticks)?;
-        let settings = self.head_load(self.measure.duration, all.sent_requests);
+        let settings = self.head_load(self.measure.duration, all.next_number);
         let report = load::run(settings, Arc::clone(&pool)).await;
         all.merge(&report);
         let arrived_items = self.wait_for_silence(Duration::ZERO).await?;
@@ -161,7 +161,7 @@ impl Run<'_> {
         let mut all = self.watched(fill, &stop, &mut seen).await?;
         // Nothing is decided yet: everything accepted waits.
         let (held, waiting) = (self.subject.memory()?.resident_bytes.saturating_sub(memory_before), all.acked_items);
-        let rest = steady(all.sent_requests, self.load_settings(STEADY_MEASURED));
+        let rest = steady(all.next_number, self.load_settings(STEADY_MEASURED));
         let rest = load::run(rest, Arc::clone(&self.pool));
         let measured = self.watched(rest, &stop, &mut seen).await?;
         all.merge(&measured);
