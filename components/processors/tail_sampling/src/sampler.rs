@@ -7,6 +7,7 @@ mod answers;
 mod estate;
 mod gate;
 mod ordered;
+mod ticks;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,13 +15,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use component::outbox::Full;
-use component::pressure::{Class, Pressure, Shed, Step};
+use component::pressure::{Class, Pressure, Shed};
 use component::{DeliveryError, Outbox, Settings};
 use pdata::{Batch, Outcome, Signal};
 use sampling::Threshold;
 use statements::Failures;
 use tokio::time::Instant;
 
+use self::ticks::{tick_after, tick_at};
 use crate::config::TailSamplingConfig;
 use crate::envelope::{Envelopes, Sender};
 use crate::log::{Cause, DecisionLog, Entry, Names};
@@ -50,8 +52,6 @@ const TABLE_SHARE: usize = 32;
 
 /// The share of the budget that a batch has which is not finished, at most.
 const BEGUN_SHARE: usize = 64;
-/// How often in a second traces are decided.
-const TICKS: u64 = 4;
 
 /// Why spans that were not kept leave the books.
 pub const NOT_SAMPLED: &str = "not_sampled";
@@ -557,19 +557,6 @@ impl Sampler {
         is_more
     }
 
-    /// Ticks before their time at which traces are due: the degraded mode waits for a third of it.
-    fn ahead(&self) -> u64 {
-        let wait = self.rules.wait.as_secs();
-        if self.pressure.step() >= Step::Trim { (wait - wait.div_ceil(3)) * TICKS } else { 0 }
-    }
-
-    /// When the next tick is.
-    #[must_use]
-    pub fn next_tick(&self) -> Instant {
-        let next = tick_at(self.now()) + 1;
-        self.started + Duration::from_nanos(next * (NANOS / TICKS))
-    }
-
     /// Places of shards.
     #[must_use]
     pub fn shards(&self) -> std::ops::Range<usize> {
@@ -599,19 +586,6 @@ impl Sampler {
         self.metrics.held_bytes.set(number(self.held_bytes() + self.pages.spare_bytes()));
     }
 }
-
-/// The last tick at or before a time since the start.
-fn tick_at(time: Duration) -> u64 {
-    time.as_secs() * TICKS + u64::from(time.subsec_nanos()) * TICKS / NANOS
-}
-
-/// The first tick at or after a time since the start.
-fn tick_after(time: Duration) -> u64 {
-    time.as_secs() * TICKS + (u64::from(time.subsec_nanos()) * TICKS).div_ceil(NANOS)
-}
-
-/// In a second.
-const NANOS: u64 = 1_000_000_000;
 
 /// Spreads trace IDs. Not keyed: who aims at one shard makes a lock busier, no more.
 fn shard_of(trace_id: &[u8; 16]) -> usize {
