@@ -1,11 +1,11 @@
 # syntax=docker/dockerfile:1
-# The image of weir: one binary, a CA bundle, time zones, a configuration. Build from the root of the tree: docker build -t weir .
+# The image of weir: one binary, a CA bundle, a configuration. Build from the root of the tree: docker build -t weir .
 
 FROM rust:1.95.0-slim-bookworm AS build
 # The image's own toolchain is the one that rust-toolchain.toml names, without clippy and rustfmt, which are not needed here.
 ENV RUSTUP_TOOLCHAIN=1.95.0
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates tzdata \
+    && apt-get install -y --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /weir
 # All members of the workspace have to be there for Cargo to read it; of what is built, only the program is kept.
@@ -24,8 +24,6 @@ LABEL org.opencontainers.image.title="weir" \
       org.opencontainers.image.description="A telemetry pipeline that reads the OpenTelemetry Collector's YAML" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-# Times in statements may name a zone.
-COPY --from=build /usr/share/zoneinfo /usr/share/zoneinfo
 COPY --from=build /usr/local/bin/weir /usr/local/bin/weir
 COPY LICENSE NOTICE /usr/share/doc/weir/
 COPY config-examples/gateway.yaml /etc/weir/config.yaml

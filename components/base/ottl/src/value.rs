@@ -262,7 +262,8 @@ impl<'c> Value<'c> {
     /// bytes are handed on without a copy.
     ///
     /// # Errors
-    /// [`RunError`] when no attribute can hold it (times, durations, IDs), or it nests too deeply; what `write` returns.
+    /// [`RunError`] when no attribute can hold it (times, durations, IDs by themselves; those in lists and maps become
+    /// hexadecimal text), or it nests too deeply; what `write` returns.
     pub fn to_wire<T>(&self, write: impl FnOnce(edit::Value<'_>) -> Result<T, RunError>) -> Result<T, RunError> {
         match self {
             Self::Nil => write(edit::Value::Empty),
@@ -286,6 +287,8 @@ impl<'c> Value<'c> {
                 let pairs = map.iter().map(|(key, value)| Ok((key, value.to_buf()?)));
                 ValueBuf::map(pairs.collect::<Result<Vec<_>, RunError>>()?)?
             }
+            // As in events, links and exemplars, which are maps here.
+            Self::TraceId(_) | Self::SpanId(_) => ValueBuf::from(edit::Value::Str(&self.to_text())),
             scalar => scalar.to_wire(|value| Ok(ValueBuf::from(value)))?,
         })
     }

@@ -72,20 +72,14 @@ fn build_time(arguments: &mut Arguments) -> Result<Built, String> {
     })
 }
 
-/// A zone by its name in the time zone database.
+/// A zone by its name in the time zone database: the machine's, or where it has none, the one built in.
 fn zone(name: &str) -> Result<TimeZone, String> {
     match name {
         "UTC" => return Ok(TimeZone::UTC),
         "Local" => return Ok(local_zone()),
         _ => {}
     }
-    TimeZone::get(name).map_err(|_error| {
-        if jiff::tz::db().is_definitively_empty() {
-            format!("the location `{name}` cannot be looked up: this machine has no time zone database, install tzdata")
-        } else {
-            format!("the location `{name}` is not in the time zone database")
-        }
-    })
+    TimeZone::get(name).map_err(|_error| format!("the location `{name}` is not in the time zone database"))
 }
 
 /// A piece of a format.

@@ -4,7 +4,7 @@
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
-use jiff::{Span, Timestamp};
+use jiff::{SignedDuration, Span, Timestamp};
 
 use super::{DAYS, Field, Item, MONTHS, mismatch};
 use crate::error::RunError;
@@ -69,9 +69,18 @@ impl Parser {
             (None, None) => self.zone.clone(),
         };
         let civil = if parts.year <= 0 { in_this_year(civil, &zone, now) } else { Some(civil) };
-        let zoned = civil.and_then(|civil| zone.to_zoned(civil).ok()).ok_or_else(|| wrong("it is out of range"))?;
-        Ok(Time { unix_nanos: zoned.timestamp().as_nanosecond(), zone })
+        let timestamp =
+            civil.and_then(|civil| timestamp(civil, &zone).ok()).ok_or_else(|| wrong("it is out of range"))?;
+        Ok(Time { unix_nanos: timestamp.as_nanosecond(), zone })
     }
+}
+
+/// When a clock in that zone shows that time. Of times that it shows twice or leaves out, as Go has it: the offset there would
+/// be if the time were UTC leads to a moment, and the offset at that moment counts.
+fn timestamp(civil: DateTime, zone: &TimeZone) -> Result<Timestamp, jiff::Error> {
+    let as_utc = TimeZone::UTC.to_timestamp(civil)?;
+    let offset = |at: Timestamp| SignedDuration::from_secs(zone.to_offset(at).seconds().into());
+    as_utc.checked_sub(offset(as_utc.checked_sub(offset(as_utc))?))
 }
 
 /// Takes a literal off the front. Spaces stand for one or more spaces, or the end.
