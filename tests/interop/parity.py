@@ -6,7 +6,7 @@ between a request and its answer belongs to its case. Requests are sent as the s
 
 Of each case is compared: whether the configuration is accepted; of each request whether it is taken (200) or refused;
 what arrived at the sink. Messages are compared whole; what means nothing is levelled: the order of attributes, resources and scopes,
-and an absent and an empty `status`, `body`, `resource`, `scope` and value. The order of items is not levelled.
+and an absent and an empty `status`, `body`, `resource`, `scope`, value and half of an exponential histogram. The order of items is not levelled.
 """
 
 import collections
@@ -29,7 +29,7 @@ from otlp import GROUPS, REQUESTS, ids_to_base64
 from processes import Weir, own_metrics
 
 SIDES = ("otelcol", "weir")
-LEVELLED = ("status", "body", "resource", "scope", "value")
+LEVELLED = ("status", "body", "resource", "scope", "value", "positive", "negative")
 ATTRIBUTES = ("attributes", "values", "metadata", "filteredAttributes")
 EPHEMERAL_PORTS = 32768  # where the system chooses; ports of a run are below, so that no other test is in the way
 VALIDATE_ROUNDS = 200
@@ -346,39 +346,40 @@ def unordered(leaf):
 
 
 def compare(case, theirs, ours):
-    """The first difference between the two outcomes as text, or nothing."""
+    """Every difference between the two outcomes, each as a text."""
     if theirs.refused or ours.refused:
         if theirs.refused and ours.refused:
-            return ""
+            return []
         who, said = ("the Collector", theirs.refused) if theirs.refused else ("weir", ours.refused)
-        return f"only {who} refuses the configuration: {said}"
+        return [f"only {who} refuses the configuration: {said}"]
+    found = []
     for number, (their, our) in enumerate(zip(theirs.answers, ours.answers, strict=True)):
         where = f"request {number + 1}: " if len(case.requests) > 1 else ""
         if (their[0] == 200) != (our[0] == 200):
-            return f"{where}the Collector answers {their[0]} {their[1]!r}, weir {our[0]} {our[1]!r}"
-        if their[2] == our[2]:
-            continue
-        expected, found = arrived(case, their[2]), arrived(case, our[2])
-        if expected != found:
-            return f"{where}{first_difference(expected, found)}"
-    return ""
+            found.append(f"{where}the Collector answers {their[0]} {their[1]!r}, weir {our[0]} {our[1]!r}")
+        elif their[2] != our[2]:
+            found += (f"{where}{text}" for text in differences(arrived(case, their[2]), arrived(case, our[2])))
+    return found
 
 
-def first_difference(expected, found, path=""):
-    """Where two levelled messages differ first."""
-    if isinstance(expected, dict) and isinstance(found, dict):
-        for key in sorted(expected.keys() | found.keys()):
-            if expected.get(key) != found.get(key):
-                return first_difference(expected.get(key), found.get(key), f"{path}.{key}")
+def differences(expected, found, path=""):
+    """Where two levelled messages differ: at each leaf, and where lists have other lengths."""
+    if expected == found:
+        return
     if isinstance(expected, list) and isinstance(found, list):
         keyed = by_key(expected), by_key(found)
         if None not in keyed and keyed[0] != keyed[1]:
-            return first_difference(*keyed, path)
-    if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
-        for place, (one, other) in enumerate(zip(expected, found)):
-            if one != other:
-                return first_difference(one, other, f"{path}[{place}]")
-    return f"{path or 'the whole'}: the Collector has {shown(expected)}, weir has {shown(found)}"
+            yield from differences(*keyed, path)
+            return
+        if len(expected) == len(found):
+            for place, (one, other) in enumerate(zip(expected, found)):
+                yield from differences(one, other, f"{path}[{place}]")
+            return
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for key in sorted(expected.keys() | found.keys()):
+            yield from differences(expected.get(key), found.get(key), f"{path}.{key}")
+        return
+    yield f"{path or 'the whole'}: the Collector has {shown(expected)}, weir has {shown(found)}"
 
 
 def by_key(pairs):

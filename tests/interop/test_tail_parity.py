@@ -21,12 +21,10 @@ def test_tail_sampling_keeps_what_the_collector_keeps(t):
         theirs, ours = (outcomes[side][case.name] for side in parity.SIDES)
         choosing += 0 < len(tail_parity.spans_in(ours)[0]) < len(traffic.traces)
         difference = tail_parity.compare(case, traffic, theirs, ours)
-        explanation = parity_differences.find(case.full_name, parity_differences.TAIL_SAMPLING) if difference else None
-        if explanation:
-            used.add(explanation)
-            differ += 1
-        elif difference:
-            problems.append(f"{case.full_name}: {difference}")
+        explanations, unexplained = parity_differences.find(case.full_name, difference and [difference] or [], parity_differences.TAIL_SAMPLING)
+        used |= explanations
+        differ += bool(explanations)
+        problems += (f"{case.full_name}: {text}" for text in unexplained)
     agree = len(cases) - len(problems) - differ
     t.say(f"parity tail_sampling: {agree} agree, {differ} differ by intent, {len(problems)} unexplained")
     t.say(f"{len(traffic.traces)} traces in each case; {choosing} cases keep some of them and not others")

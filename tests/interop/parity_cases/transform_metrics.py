@@ -23,7 +23,7 @@ def data():
     values = iter(range(1, 1000))
     doubles = iter(n * 1.25 for n in range(1, 1000))
     more = {"description": "what it is"}
-    return request("metrics", [
+    return [
         gauge("gauge.int", *points(lambda pairs: point(next(values), pairs)), **more),
         gauge("gauge.double", *points(lambda pairs: point(next(doubles), pairs)), metadata=[{"key": "m", "value": {"stringValue": "d"}}]),
         sum_("sum.int", *points(lambda pairs: point(next(values), pairs))),
@@ -38,7 +38,17 @@ def data():
         gauge("gauge.empty"),
         gauge("gauge.none", point(None, {"host": "a"}, flags=1)),
         {"name": "kindless"},
-    ])
+    ]
+
+
+def together():
+    """All metrics in one request."""
+    return [request("metrics", data())]
+
+
+def apart():
+    """Each metric in a request of its own: what the Collector does to one does not keep it from the others."""
+    return [request("metrics", [metric]) for metric in data()]
 
 
 METRIC = [
@@ -78,12 +88,13 @@ def spans():
 def cases():
     c = Cases("transform")
     for statement in METRIC:
-        c.add(f"metrics: {statement}", "metrics", {"error_mode": "ignore", "metric_statements": [{"context": "metric", "statements": [statement]}]}, data(), unordered="aggregate" in statement)
-        if "aggregate" not in statement and "other" not in statement:
-            c.add(f"metrics, strictly: {statement}", "metrics", {"error_mode": "propagate", "metric_statements": [{"context": "metric", "statements": [statement]}]}, data())
+        aggregates = "aggregate" in statement
+        c.add(f"metrics: {statement}", "metrics", {"error_mode": "ignore", "metric_statements": [{"context": "metric", "statements": [statement]}]}, *(apart() if aggregates else together()), unordered=aggregates)
+        if not aggregates and "other" not in statement:
+            c.add(f"metrics, strictly: {statement}", "metrics", {"error_mode": "propagate", "metric_statements": [{"context": "metric", "statements": [statement]}]}, *together())
     for statement in DATAPOINT:
         for mode in ("ignore", "propagate"):
-            c.add(f"points, {mode}: {statement}", "metrics", {"error_mode": mode, "metric_statements": [{"context": "datapoint", "statements": [statement]}]}, data())
+            c.add(f"points, {mode}: {statement}", "metrics", {"error_mode": mode, "metric_statements": [{"context": "datapoint", "statements": [statement]}]}, *together())
     for name, statements in {
         "extract, then change what was extracted": ["extract_sum_metric(true)", 'set(description, "seen") where IsMatch(name, "_sum$")'],
         "copy, then change one": ['copy_metric(name="copied") where name == "gauge.int"', 'set(unit, "x") where name == "copied"'],
@@ -91,7 +102,7 @@ def cases():
         "copy twice": ['copy_metric(name="one") where name == "gauge.int"', 'copy_metric(name="two") where name == "one"'],
         "delete points' attribute, then aggregate": ['aggregate_on_attributes("sum", ["host"]) where name == "sum.int"', 'convert_sum_to_gauge() where name == "sum.int"'],
     }.items():
-        c.add(f"metrics in turn: {name}", "metrics", {"error_mode": "ignore", "metric_statements": [{"context": "metric", "statements": statements}]}, data(), unordered="aggregate" in name)
+        c.add(f"metrics in turn: {name}", "metrics", {"error_mode": "ignore", "metric_statements": [{"context": "metric", "statements": statements}]}, *together(), unordered="aggregate" in name)
     for statement in SPAN:
         c.add(f"spans: {statement}", "traces", {"error_mode": "propagate", "trace_statements": [{"context": "span", "statements": [statement]}]}, spans())
     return c.cases
