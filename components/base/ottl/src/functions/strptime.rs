@@ -397,6 +397,13 @@ mod tests {
         let call = || Call::to("Time").arg("time", "May 2022").text("format", "%B %Y");
         let error = call().text("location", "Nowhere/Here").build().unwrap_err();
         assert!(error.contains("the location `Nowhere/Here` "), "{error}");
+        for (location, expected) in [
+            ("America/New_York", 1_651_377_600_000_000_000),
+            ("Europe/Berlin", 1_651_356_000_000_000_000),
+            ("Asia/Kolkata", 1_651_343_400_000_000_000),
+        ] {
+            gives(call().text("location", location), at(expected, zone(location).unwrap()));
+        }
         let error = call().text("location", "UTC").text("locale", "fr").build().unwrap_err();
         assert!(error.contains("the locale `fr` is not supported"), "{error}");
         gives(call().text("location", "UTC").text("locale", "en-US"), at(1_651_363_200_000_000_000, TimeZone::UTC));
