@@ -83,10 +83,11 @@ class Probe(threading.Thread):
 
 def config(http_inlet, grpc_inlet, sink):
     off = {"enabled": False}
-    # A percent of the CPUs is pressure, and three are all there can be; short times, so that it is over soon.
+    # Four percent of the CPUs is pressure, and eight are all there can be: more than being asked for metrics costs, less than the
+    # load does. Short times, so that it is over soon.
     overload = {
         "interval": "50ms",
-        "monitors": {"cpu": {"low": 0.01, "high": 0.03}, "cpu_stall": off, "memory": off, "telemetry": off, "trace_buffer": off},
+        "monitors": {"cpu": {"low": 0.04, "high": 0.08}, "cpu_stall": off, "memory": off, "telemetry": off, "trace_buffer": off},
         "dwell": "500ms",
         "half_life": "500ms",
         "retry_after": "4s",
@@ -128,7 +129,7 @@ def test_overload_refuses_and_recovers(t):
     with parity.Sink() as sink:
         weir = t.lab.weir(config(http_inlet, grpc_inlet, sink), [http_inlet, grpc_inlet])
         calm = health(weir)
-        load = t.lab.start_load(f"--endpoint={grpc_inlet}", "--rate=60000", "--items=256", f"--duration={LOAD_SECONDS}")
+        load = t.lab.start_load(f"--endpoint={grpc_inlet}", "--rate=300000", "--items=256", f"--duration={LOAD_SECONDS}")
         probe = Probe(http_inlet, grpc_inlet, ends)
         probe.start()
 
@@ -157,7 +158,8 @@ def test_overload_refuses_and_recovers(t):
         assert refusing == (200, "refuse", "recoverable_error"), refusing
         assert refused >= len(probe.http_refusals) + len(probe.grpc_refusals) > 0, refused
         taken, left = steps_in_log(weir, "another step is taken"), steps_in_log(weir, "a step is left")
-        assert taken[-1] == "refuse" and left[-1] == "calm", weir.err[-3000:]
+        # On the way back a lower step may be taken again.
+        assert "refuse" in taken and left[-1] == "calm", weir.err[-3000:]
         t.say(f"steps {taken}, then {left}; {refused:.0f} requests refused, {shed:.0f} items shed")
     with t.case("refusals can be retried, after a delay"):
         for status, headers in probe.http_refusals:
