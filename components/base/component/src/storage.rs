@@ -4,7 +4,8 @@
 //! for each of its clients. Receivers that remember how far they have read will want a few small values instead; that is
 //! another method of the same trait, with a default that refuses, once there is one of them.
 
-use std::fmt;
+use std::path::Path;
+use std::{fmt, io};
 
 use pdata::Batch;
 use spool::{Resident, Spool, SpoolError};
@@ -58,4 +59,18 @@ pub trait Storage: Send + Sync {
     /// # Errors
     /// Why it cannot be opened.
     fn spool<'a>(&'a self, client: &'a StorageClient) -> BoxFuture<'a, Result<Spool<Stored>, SpoolError>>;
+}
+
+/// Creates a directory and those it is in, with these rights less the umask; nothing for an empty path.
+///
+/// # Errors
+/// The system's.
+pub fn create_directories(path: &Path, mode: u32) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode);
+    #[cfg(not(unix))]
+    let _ = mode;
+    if path.as_os_str().is_empty() { Ok(()) } else { builder.create(path) }
 }

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use component::storage::create_directories;
 use pdata::Payload;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::config::FileConfig;
-use crate::groups::{Pattern, Writers, create_directories, split};
+use crate::groups::{Pattern, Writers, split};
 use crate::message::Encoder;
 use crate::rotation::Rotator;
 use crate::writer::{Existing, Writer};

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use component::storage::create_directories;
 use pdata::view::ResourceGroup;
 use pdata::{Payload, Segment, Signal, wire};
 
@@ -166,20 +167,6 @@ impl Writers {
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Writer> {
         self.open.values_mut().map(|(writer, _)| writer)
     }
-}
-
-/// Creates a directory and those around it.
-///
-/// # Errors
-/// Why that is not possible.
-pub fn create_directories(path: &Path, mode: u32) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    if path.as_os_str().is_empty() { Ok(()) } else { builder.create(path) }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use component::storage::create_directories;
 use component::telemetry::Observer;
 use component::{BoxFuture, Component, Extension, Factory, Host, Settings, StartError, Storage, StorageClient, Stored};
 use spool::{Options, OsDisk, Spool, SpoolError, WeakSpool};
@@ -109,7 +110,7 @@ impl Component for FileStorage {
         Box::pin(async move {
             let FileStorageConfig { directory, create_directory, .. } = &*self.config;
             if *create_directory {
-                place::create_directories(Path::new(directory), self.config.directory_mode()).map_err(|error| {
+                create_directories(Path::new(directory), self.config.directory_mode()).map_err(|error| {
                     StartError::new(&self.settings.id, format!("create the directory `{directory}`"), error)
                 })?;
             }

@@ -1,8 +1,6 @@
 //! Names of files and directories.
 
 use std::fmt::Write as _;
-use std::io;
-use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -30,20 +28,6 @@ pub fn file_name(name: &str) -> String {
         let _infallible = write!(out, "~{:016x}", xxh3_64(name.as_bytes()));
     }
     out
-}
-
-/// Creates a directory and those it is in, with these rights less the umask.
-///
-/// # Errors
-/// The system's.
-pub fn create_directories(path: &Path, mode: u32) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    builder.create(path)
 }
 
 #[cfg(test)]
