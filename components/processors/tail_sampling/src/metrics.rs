@@ -105,6 +105,11 @@ const GATED: Metric = metric(
     "Spans of traces that the degraded mode did not let wait: kept by themselves, or not",
     "{spans}",
 );
+const SPLIT: Metric = metric(
+    "weir_tail_sampling_split_traces",
+    "Traces about which a sampler decided otherwise than its predecessor had, before it was handed over what that had decided",
+    "{traces}",
+);
 const REFUSED: Metric = metric(
     "weir_tail_sampling_refused_requests",
     "Requests that were refused because nothing more could be decided to make room",
@@ -222,6 +227,8 @@ pub struct Metrics {
     pub held_bytes: Gauge,
     /// Requests refused.
     pub refused: Counter,
+    /// Traces of which parts were decided differently.
+    pub split: Counter,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -264,6 +271,7 @@ impl Metrics {
             before_start: telemetry.counter(BEFORE_START, &[]),
             held_bytes: telemetry.up_down_counter(HELD_BYTES, &[]),
             refused: telemetry.counter(REFUSED, &[]),
+            split: telemetry.counter(SPLIT, &[]),
         }
     }
 

@@ -10,8 +10,8 @@ use statements::Problem;
 
 use crate::conditions::{Conditions, Matcher};
 use crate::config::{CompositeConfig, PolicyConfig, SubPolicy, TailSamplingConfig};
-use crate::limits::{Bucket, Rates, Shares};
-use crate::policy::{Node, Policy, State};
+use crate::limits::{Bucket, Owned, Rates, Shares, State};
+use crate::policy::{Node, Policy};
 
 /// The Collector's salt where none is configured.
 const HASH_SALT: &str = "default-hash-seed";
@@ -51,8 +51,12 @@ impl Plan {
     /// # Errors
     /// Everything that is wrong with them.
     pub fn compile(config: &TailSamplingConfig) -> Result<Self, Vec<Problem>> {
-        let mut compiler =
-            Compiler { plan: Self::default(), problems: Vec::new(), is_consistent: config.adjusted_counts };
+        let mut compiler = Compiler {
+            plan: Self::default(),
+            problems: Vec::new(),
+            is_consistent: config.adjusted_counts,
+            path: Vec::new(),
+        };
         compiler.plan.conditions.reads_randomness = config.adjusted_counts;
         let (mut drops, mut others) = (Vec::new(), Vec::new());
         for (index, policy) in config.policies.iter().enumerate() {
@@ -77,6 +81,8 @@ struct Compiler {
     plan: Plan,
     problems: Vec<Problem>,
     is_consistent: bool,
+    /// Names and types of the policy at hand and those around it, the outermost first.
+    path: Vec<(String, String)>,
 }
 
 impl Compiler {
@@ -88,7 +94,20 @@ impl Compiler {
         Node::Bit { bit: self.plan.conditions.attribute(key, matcher), inverted }
     }
 
+    /// Who remembers something, for a successor: the policy at hand by names and types, and what its memory depends on.
+    fn owner(&self, shape: &str) -> Box<str> {
+        let path: Vec<String> = self.path.iter().map(|(name, kind)| format!("{name:?} {kind}")).collect();
+        format!("{} {shape}", path.join(" / ")).into()
+    }
+
     fn node(&mut self, field: &str, policy: &PolicyConfig, level: Level) -> Option<Node> {
+        self.path.push((policy.name.clone(), policy.kind.clone()));
+        let node = self.node_of_kind(field, policy, level);
+        self.path.pop();
+        node
+    }
+
+    fn node_of_kind(&mut self, field: &str, policy: &PolicyConfig, level: Level) -> Option<Node> {
         let block = format!("{field}::{}", policy.kind);
         match policy.kind.as_str() {
             "always_sample" => Some(Node::Always),
@@ -238,7 +257,8 @@ impl Compiler {
             return None;
         }
         let burst = if burst == 0 { per_second.saturating_mul(2) } else { burst };
-        self.plan.state.buckets.push(Bucket::new(per_second, burst));
+        let owner = self.owner("");
+        self.plan.state.buckets.push(Owned { owner, limit: Bucket::new(per_second, burst) });
         Some(self.plan.state.buckets.len() - 1)
     }
 
@@ -255,7 +275,9 @@ impl Compiler {
         };
         let fields = config.key.iter().map(|key| self.plan.conditions.field(key)).collect();
         let kinds_max = usize::try_from(config.max_keys.max(1)).unwrap_or(usize::MAX);
-        self.plan.state.rates.push(Rates::new(config.spans_per_second, half_life, kinds_max));
+        let owner = self.owner(&format!("{:?}", config.key));
+        let limit = Rates::new(config.spans_per_second, half_life, kinds_max);
+        self.plan.state.rates.push(Owned { owner, limit });
         self.plan.conditions.reads_randomness = true;
         Some(Node::Throughput { rates: self.plan.state.rates.len() - 1, fields })
     }
@@ -300,13 +322,15 @@ impl Compiler {
             let node = self.node(&format!("{block}::composite_sub_policy::{index}"), policy, Level::InComposite);
             nodes.push((policy.name.as_str().into(), node?));
             let allocation = config.rate_allocation.iter().rev().find(|allocation| allocation.policy == policy.name);
-            allocations.push(match allocation.map(|allocation| allocation.percent) {
+            let allocation = match allocation.map(|allocation| allocation.percent) {
                 None => 0,
                 Some(percent) if percent > 0 => (percent as f64 / 100.0 * most as f64) as i64,
                 Some(_) => most / i64::try_from(policies.len()).unwrap_or(i64::MAX).max(1),
-            });
+            };
+            allocations.push((policy.name.as_str().into(), allocation));
         }
-        self.plan.state.shares.push(Shares::new(most, allocations));
+        let owner = self.owner("");
+        self.plan.state.shares.push(Owned { owner, limit: Shares::new(most, allocations) });
         Some(Node::Composite { shares: self.plan.state.shares.len() - 1, policies: nodes })
     }
 }

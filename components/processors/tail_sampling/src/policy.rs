@@ -15,7 +15,7 @@ use sampling::{Randomness, Threshold};
 use smallvec::SmallVec;
 
 use crate::conditions::{Bits, has};
-use crate::limits::{Bucket, Rates, Shares};
+use crate::limits::{Owned, State};
 
 /// A policy.
 #[derive(Debug)]
@@ -92,17 +92,6 @@ pub enum Node {
         /// Attributes that make kinds.
         fields: SmallVec<[usize; 2]>,
     },
-}
-
-/// What policies remember.
-#[derive(Debug, Default)]
-pub struct State {
-    /// Buckets of tokens.
-    pub buckets: Vec<Bucket>,
-    /// Of composite policies.
-    pub shares: Vec<Shares>,
-    /// Of `throughput` policies.
-    pub rates: Vec<Rates>,
 }
 
 /// What is known of a trace.
@@ -408,7 +397,7 @@ impl Node {
             Self::Throughput { rates, fields } => {
                 let values = fields.iter().map(|field| facts.fields.get(*field).copied().unwrap_or_default());
                 let kind = values.fold(facts.tenant, |kind, value| mix(kind ^ value)).max(1);
-                let Some(rates) = asking.state.rates.get_mut(*rates) else { return Vote::Error };
+                let Some(Owned { limit: rates, .. }) = asking.state.rates.get_mut(*rates) else { return Vote::Error };
                 let spans = if asking.limits == Limits::Rehearsed { 0 } else { facts.spans };
                 let threshold = rates.threshold(kind, spans, asking.now);
                 asking.by_randomness(threshold)
@@ -425,7 +414,7 @@ impl Node {
                 Vote::Sampled(_) => {
                     let (spans, now) = (asking.facts.spans, asking.now);
                     let shares = asking.state.shares.get_mut(shares);
-                    let has_room = shares.is_some_and(|shares| shares.take(place, spans, now));
+                    let has_room = shares.is_some_and(|shares| shares.limit.take(place, spans, now));
                     return if has_room { Vote::Sampled(Chance::Unknown) } else { Vote::NotSampled };
                 }
                 Vote::Error => return Vote::Error,
@@ -456,7 +445,7 @@ impl Asking<'_> {
 
     fn limited(&mut self, bucket: usize, count: u64) -> Vote {
         let randomness = self.facts.randomness();
-        let Some(bucket) = self.state.buckets.get_mut(bucket) else { return Vote::Error };
+        let Some(Owned { limit: bucket, .. }) = self.state.buckets.get_mut(bucket) else { return Vote::Error };
         let has_room = match self.limits {
             Limits::Arrival => {
                 self.is_tainted = true;

@@ -86,11 +86,10 @@ impl Decisions {
         self.older.into_iter().chain(self.younger)
     }
 
-    /// Remembers what a predecessor does, unless there is a decision of its own.
-    pub fn inherit(&mut self, hash: u64, remembered: Remembered) {
-        if !self.younger.contains_key(&hash) && !self.older.contains_key(&hash) {
-            self.insert(hash, remembered);
-        }
+    /// Forgets the decision about a trace, which is returned.
+    pub fn forget(&mut self, hash: u64) -> Option<Remembered> {
+        let (younger, older) = (self.younger.remove(&hash), self.older.remove(&hash));
+        younger.or(older)
     }
 
     /// Bytes that it occupies.

@@ -26,12 +26,13 @@ use tokio::time::Instant;
 use self::ticks::{tick_after, tick_at};
 use crate::config::TailSamplingConfig;
 use crate::envelope::{Envelopes, Sender};
+use crate::limits::State;
 use crate::log::{Cause, DecisionLog, Entry, Names};
 use crate::metrics::{Metrics, TIMED_EVERY, Tally};
 use crate::output::{Marking, Writer};
 use crate::pages::{self, Pages};
 use crate::plan::Plan;
-use crate::policy::{Decision, Limits, State, Terms, Verdict, decide};
+use crate::policy::{Decision, Limits, Terms, Verdict, decide};
 use crate::remembered::{ByHash, REMEMBERED_BYTES};
 use crate::request::{Part, Reading, Request, first_of};
 use crate::rules::Rules;
@@ -270,7 +271,7 @@ impl Sampler {
     fn take_part(
         &self,
         shard: &mut Shard,
-        part: Part,
+        mut part: Part,
         request: &Request,
         sender: &Arc<Sender>,
         now: Duration,
@@ -283,7 +284,12 @@ impl Sampler {
         while shard.traces.get(&hash).is_some_and(|trace| !is_same(trace)) {
             hash = hash.wrapping_add(1);
         }
-        let has_root = part.has_root;
+        let began = if round.is_inherited { lock(&self.began).remove(&part.hash) } else { None };
+        if began.is_some() && shard.decided(hash).is_some_and(|known| known.decision.verdict == Verdict::Gated) {
+            // Its first spans wait: it is not new, as it seemed here before that was known.
+            shard.forget(hash);
+            self.metrics.split.add(1);
+        }
         if shard.traces.contains_key(&hash) {
             shard.with(hash, |trace, writer| {
                 let (facts, more) = (&mut trace.facts, &part.facts);
@@ -293,8 +299,11 @@ impl Sampler {
                 facts.spans += more.spans;
                 facts.bytes += more.bytes;
                 request.store(&part, writer, |chunk| trace.push(chunk));
-                trace.stake.merge(part.stake);
+                trace.stake.merge(std::mem::take(&mut part.stake));
             });
+            if let Some((began, _)) = began {
+                shard.antedate(hash, began, tick_after(began + self.rules.wait));
+            }
         } else if let Some(remembered) = shard.decided(hash) {
             if remembered.decision.verdict == Verdict::Gated {
                 return self.settle_alone(part, request, sender, round);
@@ -316,7 +325,6 @@ impl Sampler {
             *new += 1;
             return self.gate(shard, hash, part, request, sender, now, round);
         } else {
-            let began = if round.is_inherited { lock(&self.began).remove(&hash) } else { None };
             *new += u64::from(began.is_none());
             let (arrived, floor) = began.unwrap_or((now, round.floor));
             self.traces.fetch_add(1, Ordering::Relaxed);
@@ -332,11 +340,11 @@ impl Sampler {
                 chunk_bytes: 0,
             });
             request.store(&part, &mut shard.writer, |chunk| trace.push(chunk));
-            trace.stake = part.stake;
+            trace.stake = std::mem::take(&mut part.stake);
             shard.insert(hash, trace);
         }
         if let Some(wait) = self.rules.wait_after_root
-            && has_root
+            && part.has_root
         {
             shard.hasten(hash, tick_after(now + wait));
         }

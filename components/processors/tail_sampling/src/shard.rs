@@ -1,7 +1,8 @@
 //! A share of all traces, behind one lock: what waits, in order of arrival, and what was decided.
 //!
 //! All traces wait equally long, so the order of arrival is the order of deadlines: two queues (from the first span, from
-//! the root) stand for timers. A queue may name traces that are gone; they are passed over.
+//! the root) stand for timers. Only what a predecessor passes on is older than what came before it. A queue may name traces that
+//! are gone; they are passed over.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,6 +17,12 @@ use crate::trace::{Floor, Trace};
 
 /// A trace in a queue: its hash, its number, the tick at which it is due.
 type Waiting = (u64, u64, u64);
+
+/// Adds a trace to those that are due no later, in all but few cases the last.
+fn enqueue(queue: &mut VecDeque<Waiting>, (hash, number, due): Waiting) {
+    let place = queue.partition_point(|(_, _, earlier)| *earlier <= due);
+    queue.insert(place, (hash, number, due));
+}
 
 /// See the module's head.
 #[derive(Debug)]
@@ -65,7 +72,7 @@ impl Shard {
 
     /// Adds a trace.
     pub fn insert(&mut self, hash: u64, trace: Box<Trace>) {
-        self.by_arrival.push_back((hash, trace.number, trace.due));
+        enqueue(&mut self.by_arrival, (hash, trace.number, trace.due));
         self.trace_bytes += trace.held_bytes();
         self.traces.insert(hash, trace);
     }
@@ -84,8 +91,16 @@ impl Shard {
         let Some(trace) = self.traces.get_mut(&hash) else { return };
         if tick < trace.due {
             trace.due = tick;
-            self.by_root.push_back((hash, trace.number, tick));
+            enqueue(&mut self.by_root, (hash, trace.number, tick));
         }
+    }
+
+    /// Makes a trace one that arrived earlier, and is due at `tick` if that is earlier.
+    pub fn antedate(&mut self, hash: u64, arrived: Duration, tick: u64) {
+        if let Some(trace) = self.traces.get_mut(&hash) {
+            trace.arrived = trace.arrived.min(arrived);
+        }
+        self.hasten(hash, tick);
     }
 
     /// Takes out a trace.
@@ -112,10 +127,19 @@ impl Shard {
         [&mut self.kept, &mut self.dropped].map(|decisions| std::mem::replace(decisions, Decisions::new(1)))
     }
 
-    /// Remembers a decision that a predecessor made.
-    pub fn inherit(&mut self, hash: u64, remembered: Remembered) {
+    /// Forgets the decision about a trace, which is returned.
+    pub fn forget(&mut self, hash: u64) -> Option<Remembered> {
+        let (kept, dropped) = (self.kept.forget(hash), self.dropped.forget(hash));
+        kept.or(dropped)
+    }
+
+    /// Remembers a decision that a predecessor made. Returns one that was made here without knowing of it, and is forgotten: the
+    /// earlier one counts.
+    pub fn inherit(&mut self, hash: u64, remembered: Remembered) -> Option<Remembered> {
+        let own = self.forget(hash);
         let decisions = if remembered.decision.is_kept() { &mut self.kept } else { &mut self.dropped };
-        decisions.inherit(hash, remembered);
+        decisions.insert(hash, remembered);
+        own
     }
 
     /// The oldest trace: its hash and number.

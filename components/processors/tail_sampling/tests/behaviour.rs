@@ -4,17 +4,17 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use component::Deadline;
 use component::pressure::{Reading, Source, Step};
-use component::{Consumer, Deadline};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use pdata::{AuthData, Context, Signal};
-use processor_tail_sampling::factory;
-use support::{Rig, attribute, batch, batch_with, id, number, pass, request, span, status, text, with};
-use testkit::{Answer, Sink, Subject, World};
+use support::{
+    Rig, asked, attribute, batch, batch_with, id, number, pass, received, request, span, status, text, with,
+};
+use testkit::{Answer, Sink};
 
 const ERRORS: &str = "policies: [{name: errors, type: status_code, status_code: {status_codes: [ERROR]}}]";
 const ALL: &str = "policies: [{name: all, type: always_sample}]";
@@ -166,11 +166,6 @@ async fn large_traces_are_dropped_or_decided_at_once() {
     rig.stop().await;
 }
 
-/// Bytes that a sink keeps.
-fn received(sink: &Sink) -> usize {
-    sink.received().iter().map(|received| received.payload.encoded_len()).sum()
-}
-
 /// Bytes that the sampler says it holds.
 fn held(rig: &Rig) -> f64 {
     rig.world.metric("weir_tail_sampling_held_bytes").unwrap()
@@ -299,135 +294,6 @@ async fn a_shutdown_that_cannot_deliver_says_so() {
     let error = rig.component.shutdown(Deadline::after(Duration::from_secs(3))).await.unwrap_err();
     assert!(error.to_string().contains("1000 spans were dropped"), "{error}");
     rig.world.check_settled().unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_successor_gets_what_is_undecided() {
-    let world = World::new();
-    let (sink, next) = (Sink::accepting(), Sink::accepting());
-    let rig = Rig::in_world(&format!("{{decision_wait: 4s, {ERRORS}}}"), sink, world).await;
-    rig.offer(vec![error(1), span(2)]).await.unwrap();
-    pass(5000).await;
-    rig.offer(vec![error(3), span(4)]).await.unwrap();
-    let successor = Subject::new(factory()).with_config(&format!("{{decision_wait: 2s, {ERRORS}}}"));
-    let successor = successor.build(&rig.world, next.clone()).unwrap();
-    successor.component.start(&rig.world.host).await.unwrap();
-    let heir: Arc<dyn Consumer> = successor.consumer.unwrap();
-    rig.component.hand_over(&heir, Deadline::after(Duration::from_secs(5))).unwrap().await.unwrap();
-    // What still comes here goes there.
-    rig.offer(vec![span(3), error(5)]).await.unwrap();
-    rig.world.check_difference().unwrap();
-    pass(3100).await;
-    assert_eq!(rig.out().into_keys().collect::<Vec<_>>(), [1]);
-    let mut numbers: Vec<u64> = Vec::new();
-    for received in next.received() {
-        received.payload.for_each_item(|item| {
-            if let pdata::view::ItemView::Span(span) = item.view {
-                numbers.push(u64::from_be_bytes(span.trace_id().unwrap()[..8].try_into().unwrap()));
-            }
-        });
-    }
-    numbers.sort_unstable();
-    assert_eq!(numbers, [3, 3, 5]);
-    successor.component.shutdown(Deadline::after(Duration::from_secs(5))).await.unwrap();
-    rig.world.check_settled().unwrap();
-    assert_eq!(rig.world.account.held(), received(&rig.sink) + received(&next));
-}
-
-/// Traces that came out of a sink, with the number of their spans.
-fn out_of(sink: &Sink) -> BTreeMap<u64, usize> {
-    let mut out = BTreeMap::new();
-    for received in sink.received() {
-        received.payload.for_each_item(|item| {
-            if let pdata::view::ItemView::Span(span) = item.view {
-                *out.entry(u64::from_be_bytes(span.trace_id().unwrap()[..8].try_into().unwrap())).or_default() += 1;
-            }
-        });
-    }
-    out
-}
-
-/// What a page says about a trace.
-fn asked(world: &World, trace: u64) -> serde_json::Value {
-    let id: String = id(trace).iter().map(|byte| format!("{byte:02x}")).collect();
-    let page = world.registry.pages().answer("/tail_sampling/decisions", &format!("trace_id={id}")).unwrap();
-    serde_json::from_str::<serde_json::Value>(&page).unwrap()["tail_sampling/test"].take()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_successor_follows_decisions_goes_on_waiting_and_knows_why() {
-    let (sink, next) = (Sink::accepting(), Sink::accepting());
-    let before = format!("{{decision_wait: 4s, reason_attribute: why, {ERRORS}}}");
-    let rig = Rig::in_world(&before, sink, World::new()).await;
-    rig.offer(vec![error(1), span(2)]).await.unwrap();
-    pass(5000).await;
-    rig.offer(vec![error(3), span(4)]).await.unwrap();
-    pass(3000).await;
-    // Other policies, another configuration: nothing is shared but what is handed over.
-    let after = "{decision_wait: 4s, reason_attribute: why, policies: [{name: slow, type: latency, latency: {threshold_ms: \
-                 1000}}, {name: broken, type: status_code, status_code: {status_codes: [ERROR]}}]}";
-    let successor = Subject::new(factory()).with_config(after).build(&rig.world, next.clone()).unwrap();
-    successor.component.start(&rig.world.host).await.unwrap();
-    let heir: Arc<dyn Consumer> = successor.consumer.unwrap();
-    // Spans that come to the successor before it knows: of a kept, a dropped, a waiting and a new trace.
-    let head = rig.world.head(Arc::clone(&heir));
-    head.consume(batch(request(vec![], vec![span(1), error(2), span(3), error(5)]))).await.unwrap();
-    rig.component.hand_over(&heir, Deadline::after(Duration::from_secs(5))).unwrap().await.unwrap();
-    rig.world.check_difference().unwrap();
-    pass(10).await;
-    assert_eq!(out_of(&next), [(1, 1)].into(), "at once");
-    head.consume(batch(request(vec![], vec![span(1), error(2)]))).await.unwrap();
-    pass(10).await;
-    assert_eq!(out_of(&next), [(1, 2)].into(), "late spans follow what was decided before");
-    assert_eq!(rig.world.totals(Signal::Traces).dropped["not_sampled"], 3);
-    pass(1500).await;
-    assert_eq!(
-        out_of(&next),
-        [(1, 2)].into(),
-        "4.5 s: the trace began for the successor when its first span came there"
-    );
-    pass(3000).await;
-    assert_eq!(out_of(&next), [(1, 2), (3, 2), (5, 1)].into());
-    assert_eq!(rig.metric("new_trace_id_received"), 5 + 3, "three came to the successor before it knew");
-    for (trace, policy) in [(1, "errors"), (3, "broken")] {
-        assert_eq!(asked(&rig.world, trace)[0]["policy"], policy);
-    }
-    assert_eq!(asked(&rig.world, 2)[0]["decision"], "not_sampled");
-    let reasons: Vec<Option<String>> = next.received().iter().flat_map(|received| reasons(&received.payload)).collect();
-    assert_eq!(reasons.iter().filter(|reason| reason.as_deref() == Some("errors")).count(), 2, "{reasons:?}");
-    successor.component.shutdown(Deadline::after(Duration::from_secs(5))).await.unwrap();
-    rig.world.check_settled().unwrap();
-    assert_eq!(rig.world.account.held(), received(&rig.sink) + received(&next));
-}
-
-fn reasons(payload: &pdata::Payload) -> Vec<Option<String>> {
-    let mut reasons = Vec::new();
-    payload.for_each_item(|item| {
-        if let pdata::view::ItemView::Span(span) = item.view {
-            reasons.push(span.attributes().get("why").and_then(|value| value.as_str().map(ToOwned::to_owned)));
-        }
-    });
-    reasons
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_trace_that_is_passed_on_is_decided_when_it_would_have_been() {
-    let (sink, next) = (Sink::accepting(), Sink::accepting());
-    let rig = Rig::in_world(&format!("{{decision_wait: 4s, {ALL}}}"), sink, World::new()).await;
-    rig.offer(vec![span(1)]).await.unwrap();
-    pass(3000).await;
-    let successor = Subject::new(factory()).with_config(&format!("{{decision_wait: 6s, {ALL}}}"));
-    let successor = successor.build(&rig.world, next.clone()).unwrap();
-    successor.component.start(&rig.world.host).await.unwrap();
-    let heir: Arc<dyn Consumer> = successor.consumer.unwrap();
-    rig.component.hand_over(&heir, Deadline::after(Duration::from_secs(5))).unwrap().await.unwrap();
-    pass(2900).await;
-    assert_eq!(out_of(&next), BTreeMap::new(), "5.9 s");
-    pass(200).await;
-    assert_eq!(out_of(&next), [(1, 1)].into(), "6.1 s");
-    assert_eq!(asked(&rig.world, 1)[0]["waited_s"], 6);
-    assert_eq!(rig.metric("new_trace_id_received"), 1, "counted once");
-    successor.component.shutdown(Deadline::after(Duration::from_secs(5))).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,18 +1,23 @@
-//! The end of a sampler: what it holds is taken out, and what one that is replaced leaves to its successor beside undecided spans: decisions that late spans follow, the log,
-//! and since when undecided traces wait.
+//! The end of a sampler: what it holds is taken out, and what one that is replaced leaves to its successor beside undecided spans:
+//! decisions that late spans follow, the log, what policies remember, and since when undecided traces wait.
 //!
 //! Both know traces by the same hashes and have the same shards. Policies go by name: the successor may have others.
+//!
+//! The successor took spans in before it knew. Those of traces that were decided before follow the earlier decision, and so does
+//! what comes later; where the successor had decided otherwise, the trace is torn apart, which is counted.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use pdata::{Batch, Outcome};
 use tokio::time::Instant;
 
 use super::{NOT_SAMPLED, Sampler, lock};
+use crate::limits::State;
 use crate::log::Entry;
-use crate::policy::Decision;
+use crate::policy::{Decision, Verdict};
 use crate::remembered::{Decisions, Remembered};
 use crate::trace::{Floor, Kept, Trace};
 
@@ -25,6 +30,8 @@ pub struct Estate {
     /// Kept and dropped traces, by shard.
     decisions: Vec<[Decisions; 2]>,
     log: VecDeque<Entry>,
+    /// What policies remember, and when that was on the sampler's clock.
+    limits: (State, Duration),
     /// Traces that are passed on undecided, by hash: when they began, and what the gate was then.
     began: Vec<(u64, Instant, Floor)>,
 }
@@ -48,6 +55,7 @@ impl Sampler {
             names: self.names.all(),
             decisions: decisions.collect(),
             log: self.log.take(),
+            limits: (std::mem::take(&mut *lock(&self.state)), self.now()),
             began: traces.iter().map(|trace| began(trace)).collect(),
         }
     }
@@ -61,15 +69,20 @@ impl Sampler {
         };
         let since = estate.started.saturating_duration_since(self.started).as_secs();
         let before = self.started.saturating_duration_since(estate.started).as_secs();
+        let (limits, then) = estate.limits;
+        lock(&self.state).inherit(limits, then, self.now());
         let mut round = self.round();
-        let mut late = [0; 2];
+        let (mut late, mut split) = ([0; 2], 0);
         for (place, decisions) in estate.decisions.into_iter().enumerate() {
             let Some(shard) = self.shards.get(place) else { break };
             let mut shard = lock(shard);
             for (hash, remembered) in decisions.into_iter().flat_map(Decisions::into_all) {
                 let at = (u64::from(remembered.at) + since).saturating_sub(before);
                 let at = u32::try_from(at).unwrap_or(u32::MAX);
-                shard.inherit(hash, Remembered { at, decision: own(remembered.decision), ..remembered });
+                let remembered = Remembered { at, decision: own(remembered.decision), ..remembered };
+                let is_kept = remembered.decision.is_kept();
+                let before = shard.inherit(hash, remembered);
+                split += u64::from(before.is_some_and(|before| before.decision.is_kept() != is_kept));
             }
             let waiting: Vec<u64> = shard.traces.keys().copied().collect();
             for hash in waiting {
@@ -77,7 +90,9 @@ impl Sampler {
                 let Some(mut trace) = shard.remove(hash) else { continue };
                 self.traces.fetch_sub(1, Ordering::Relaxed);
                 let [kept, dropped] = &mut late;
-                if remembered.decision.is_kept() {
+                if remembered.decision.verdict == Verdict::Gated {
+                    self.settle_waiting_alone(*trace, &mut round);
+                } else if remembered.decision.is_kept() {
                     *kept += trace.facts.spans;
                     trace.floor = remembered.floor;
                     round.late.push(Kept::from((*trace, Some(remembered.decision))));
@@ -89,6 +104,7 @@ impl Sampler {
             self.settle_shard(place, &mut shard);
         }
         self.metrics.early_releases.iter().zip(late).for_each(|(counter, count)| counter.add(count));
+        self.metrics.split.add(split);
         self.complete(round, true);
         let entry = |entry: Entry| {
             let sender = self.envelopes.sender(&entry.sender.context);

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use component::pressure::{Class, Step};
 use pdata::Outcome;
+use pdata::ledger::Stake;
 use sampling::Threshold;
 
 use super::{GATED, Round, Sampler};
@@ -19,7 +20,7 @@ use crate::log::{Cause, Entry};
 use crate::policy::{Chance, Decision, Verdict};
 use crate::request::{Part, Request};
 use crate::shard::Shard;
-use crate::trace::{Floor, Kept};
+use crate::trace::{Chunk, Floor, Kept, NOT_ALONE, Trace};
 
 impl Sampler {
     /// What new traces must reach now to wait. Those that a predecessor passes on have waited already.
@@ -60,6 +61,25 @@ impl Sampler {
     /// Settles spans of a trace that does not wait.
     pub(super) fn settle_alone(&self, part: Part, request: &Request, sender: &Arc<Sender>, round: &mut Round) {
         let (kept, others) = request.alone(part);
+        self.settle_divided(sender, kept, others, round);
+    }
+
+    /// The same for spans that waited here until it was known that a predecessor had not let their trace wait.
+    pub(super) fn settle_waiting_alone(&self, trace: Trace, round: &mut Round) {
+        let Trace { sender, chunks, mut stake, .. } = trace;
+        let (mut kept, mut others) = (Vec::new(), Stake::none());
+        for stored in chunks {
+            let stake = stake.split_front(stored.spans.into());
+            if stored.alone == NOT_ALONE {
+                others.merge(stake);
+            } else {
+                kept.push((Chunk::from(stored), stake));
+            }
+        }
+        self.settle_divided(&sender, kept, others, round);
+    }
+
+    fn settle_divided(&self, sender: &Arc<Sender>, kept: Vec<(Chunk, Stake)>, others: Stake, round: &mut Round) {
         let [counted_kept, counted_dropped] = &self.metrics.gated;
         for (chunk, stake) in kept {
             counted_kept.add(chunk.spans.into());

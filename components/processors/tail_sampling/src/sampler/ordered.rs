@@ -54,7 +54,7 @@ impl Sampler {
             }
         }
         due.sort_by_key(|due| std::cmp::Reverse(due.facts.randomness()));
-        lock(&self.state).buckets.iter_mut().for_each(|bucket| bucket.begin_round());
+        lock(&self.state).buckets.iter_mut().for_each(|bucket| bucket.limit.begin_round());
         DueRound { now, due, rehearsed: 0, decided: 0 }
     }
 

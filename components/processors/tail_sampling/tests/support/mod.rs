@@ -185,3 +185,28 @@ pub fn batch_with(request: ExportTraceServiceRequest, context: Context) -> Batch
     let segment = Segment::trusted(request.encode_to_vec().into(), items);
     Batch::new(Payload::from_segments(Signal::Traces, [segment]), Arc::new(context))
 }
+
+/// Bytes that a sink keeps.
+pub fn received(sink: &Sink) -> usize {
+    sink.received().iter().map(|received| received.payload.encoded_len()).sum()
+}
+
+/// Traces that came out of a sink, with the number of their spans.
+pub fn out_of(sink: &Sink) -> BTreeMap<u64, usize> {
+    let mut out = BTreeMap::new();
+    for received in sink.received() {
+        received.payload.for_each_item(|item| {
+            if let pdata::view::ItemView::Span(span) = item.view {
+                *out.entry(u64::from_be_bytes(span.trace_id().unwrap()[..8].try_into().unwrap())).or_default() += 1;
+            }
+        });
+    }
+    out
+}
+
+/// What a page says about a trace.
+pub fn asked(world: &World, trace: u64) -> serde_json::Value {
+    let id: String = id(trace).iter().map(|byte| format!("{byte:02x}")).collect();
+    let page = world.registry.pages().answer("/tail_sampling/decisions", &format!("trace_id={id}")).unwrap();
+    serde_json::from_str::<serde_json::Value>(&page).unwrap()["tail_sampling/test"].take()
+}
