@@ -47,14 +47,15 @@ pub struct TailSamplingConfig {
     pub decision_cache: DecisionCacheConfig,
     /// Ends the evaluation of policies with the first that keeps.
     pub sample_on_first_match: bool,
-    /// When policies are evaluated.
+    /// When policies are evaluated: once, with the whole trace (`trace-complete`), or whenever spans of it arrive, with those
+    /// alone (`span-ingest`), which some policies do not go with.
     pub sampling_strategy: SamplingStrategy,
     /// Drops what waits at a shutdown, in place of deciding with what is there.
     pub drop_pending_traces_on_shutdown: bool,
     /// Traces with more bytes than that are dropped; 0 for no limit.
     pub maximum_trace_size_bytes: u64,
-    /// Another place for waiting spans.
-    #[config(unsupported = "waiting spans are kept in memory")]
+    /// An extension that keeps waiting spans elsewhere, which the Collector has behind a feature gate.
+    #[config(unsupported = "waiting spans are kept in memory, within `memory_budget`")]
     pub tail_storage: Unsupported,
     /// Memory that waiting traces, remembered decisions and kept traces on their way out may occupy, such as `256MiB`.
     /// Beyond it the oldest traces are decided early. 0 for half of what the process may hold.
@@ -81,6 +82,10 @@ pub enum SamplingStrategy {
     #[default]
     #[config(rename = "trace-complete")]
     TraceComplete,
+    /// Whenever spans of a trace arrive, with those alone. To keep or to drop is final at once; what is undecided at the end of
+    /// `decision_wait` is not kept.
+    #[config(rename = "span-ingest")]
+    SpanIngest,
 }
 
 /// How many decisions are remembered for late spans.

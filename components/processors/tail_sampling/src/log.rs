@@ -16,6 +16,8 @@ use crate::policy::{Chance, Decision, Policy, Verdict};
 pub enum Cause {
     /// The wait was over.
     Wait,
+    /// Spans that arrived decided, with the strategy `span-ingest`.
+    Ingest,
     /// It had too many spans to wait for more.
     Spans,
     /// It had too many bytes to wait for more.
@@ -44,6 +46,7 @@ impl Cause {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Wait => "wait",
+            Self::Ingest => "ingest",
             Self::Spans => "spans",
             Self::Bytes => "bytes",
             Self::TooLarge => "too_large",

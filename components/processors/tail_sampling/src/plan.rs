@@ -9,7 +9,7 @@ use sampling::{PROBABILITY_MIN, Threshold};
 use statements::Problem;
 
 use crate::conditions::{Conditions, Matcher};
-use crate::config::{CompositeConfig, PolicyConfig, SubPolicy, TailSamplingConfig};
+use crate::config::{CompositeConfig, PolicyConfig, SamplingStrategy, SubPolicy, TailSamplingConfig};
 use crate::limits::{Bucket, Owned, Rates, Shares, State};
 use crate::policy::{Node, Policy};
 
@@ -55,6 +55,7 @@ impl Plan {
             plan: Self::default(),
             problems: Vec::new(),
             is_consistent: config.adjusted_counts,
+            at_ingest: config.sampling_strategy == SamplingStrategy::SpanIngest,
             path: Vec::new(),
         };
         compiler.plan.conditions.reads_randomness = config.adjusted_counts;
@@ -81,6 +82,7 @@ struct Compiler {
     plan: Plan,
     problems: Vec<Problem>,
     is_consistent: bool,
+    at_ingest: bool,
     /// Names and types of the policy at hand and those around it, the outermost first.
     path: Vec<(String, String)>,
 }
@@ -100,11 +102,48 @@ impl Compiler {
         format!("{} {shape}", path.join(" / ")).into()
     }
 
+    /// Refuses a policy that is not to be asked about parts of a trace one by one. `why`: what stands against that.
+    fn refuse_at_ingest(&mut self, field: &str, why: &str) {
+        let name = self.path.first().map_or("", |(name, _)| name);
+        let message = format!(
+            "sampling_strategy \"span-ingest\" requires all policies to be stateless, but policy \"{name}\" is stateful: {why}"
+        );
+        self.refuse(field, message);
+    }
+
     fn node(&mut self, field: &str, policy: &PolicyConfig, level: Level) -> Option<Node> {
         self.path.push((policy.name.clone(), policy.kind.clone()));
+        if self.at_ingest {
+            self.check_at_ingest(field, policy);
+        }
         let node = self.node_of_kind(field, policy, level);
         self.path.pop();
         node
+    }
+
+    fn check_at_ingest(&mut self, field: &str, policy: &PolicyConfig) {
+        let block = format!("{field}::{}", policy.kind);
+        match policy.kind.as_str() {
+            "rate_limiting" | "bytes_limiting" => {
+                self.refuse_at_ingest(&format!("{field}::type"), "it counts what it keeps of whole traces");
+            }
+            "throughput" => {
+                self.refuse_at_ingest(&format!("{field}::type"), "it counts the spans of whole traces");
+            }
+            "latency" if policy.latency.upper_threshold_ms != 0 => {
+                let why = "with an upper threshold, later spans can change its answer";
+                self.refuse_at_ingest(&format!("{block}::upper_threshold_ms"), why);
+            }
+            "span_count" if policy.span_count.max_spans != 0 => {
+                let why = "with a largest number, later spans can change its answer";
+                self.refuse_at_ingest(&format!("{block}::max_spans"), why);
+            }
+            "composite" if self.is_consistent => {
+                let why = "with `adjusted_counts` it would count a trace again and again";
+                self.refuse_at_ingest(&format!("{field}::type"), why);
+            }
+            _ => {}
+        }
     }
 
     fn node_of_kind(&mut self, field: &str, policy: &PolicyConfig, level: Level) -> Option<Node> {
@@ -163,7 +202,12 @@ impl Compiler {
             }
             "composite" if level == Level::Top => self.composite(&block, &policy.composite),
             other => {
-                self.refuse(&format!("{field}::type"), format!("unknown sampling policy type {other}"));
+                let why = if ["and", "composite", "drop", "not"].contains(&other) {
+                    "it cannot stand within this policy"
+                } else {
+                    "policies that extensions implement are not supported"
+                };
+                self.refuse(&format!("{field}::type"), format!("unknown sampling policy type {other}: {why}"));
                 None
             }
         }

@@ -205,6 +205,32 @@ impl Decision {
         Self { chance, ..self }
     }
 
+    /// What follows from this one and from one about other spans of the same trace, both of which looked at theirs alone: as if
+    /// the votes of both had been given at once.
+    #[must_use]
+    pub fn joined(self, next: Self) -> Self {
+        let (first, second) = match (self.verdict, next.verdict) {
+            (Verdict::Dropped, _) => return self,
+            (_, Verdict::Dropped) => return next,
+            (Verdict::Sampled, _) => (self, next),
+            (_, Verdict::Sampled) => (next, self),
+            _ => {
+                let chance = if self.chance == Chance::Unknown { self.chance } else { next.chance };
+                return Self { chance, is_thinned: self.is_thinned || next.is_thinned, ..self };
+            }
+        };
+        let least = [first, second].into_iter().filter(Self::is_kept).filter_map(|one| match one.chance {
+            Chance::Known(threshold) => Some(threshold),
+            Chance::Unknown => None,
+        });
+        let chance = match least.min() {
+            Some(Threshold::ALWAYS) => Chance::Known(Threshold::ALWAYS),
+            Some(least) if first.chance != Chance::Unknown && second.chance != Chance::Unknown => Chance::Known(least),
+            _ => Chance::Unknown,
+        };
+        Self { chance, ..first }
+    }
+
     /// Whether it is kept.
     #[must_use]
     pub fn is_kept(&self) -> bool {
@@ -286,7 +312,9 @@ pub fn decide(
         drops_by_chance |= matches!(policy.node, Node::Drop(_)) && policy.node.is_by_chance();
     }
     let Some(policy) = kept else {
-        return Decision { is_thinned: asking.is_thinned, ..Decision::NOT_SAMPLED };
+        // What comes later may keep it, whose chance is as unknown.
+        let chance = if asking.is_tainted { Chance::Unknown } else { Decision::NOT_SAMPLED.chance };
+        return Decision { chance, is_thinned: asking.is_thinned, ..Decision::NOT_SAMPLED };
     };
     let chance = match least {
         Some(Threshold::ALWAYS) if !drops_by_chance => Chance::Known(Threshold::ALWAYS),

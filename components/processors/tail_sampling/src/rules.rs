@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use component::Settings;
 
-use crate::config::TailSamplingConfig;
+use crate::config::{SamplingStrategy, TailSamplingConfig};
 
 /// Bounds of what the outbox holds.
 const OUTBOX_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=64 << 20;
@@ -26,6 +26,8 @@ pub struct Rules {
     pub refuses_beyond: bool,
     /// Whether the first policy that keeps ends it.
     pub first_match: bool,
+    /// Whether policies are asked whenever spans arrive, about those alone.
+    pub at_ingest: bool,
     /// Larger traces are dropped.
     pub trace_bytes_dropped: Option<u64>,
     /// Traces with so many spans are decided.
@@ -59,6 +61,7 @@ impl Rules {
             |duration: config::GoDuration| Duration::from_secs(duration.as_std().unwrap_or_default().as_secs());
         let limit = |value: u64| if value == 0 { u64::MAX } else { value };
         let budget = budget(config, settings);
+        let at_ingest = config.sampling_strategy == SamplingStrategy::SpanIngest;
         let trace_bytes = match config.max_bytes_per_trace.0 {
             0 => budget as u64 / TRACE_SHARE,
             bytes => bytes,
@@ -68,7 +71,9 @@ impl Rules {
             wait_after_root: Some(seconds(config.decision_wait_after_root_received)).filter(|wait| !wait.is_zero()),
             traces_max: usize::try_from(config.num_traces).unwrap_or(usize::MAX),
             refuses_beyond: config.block_on_overflow,
-            first_match: config.sample_on_first_match,
+            // What is final with the first vote needs no second one, unless it says how likely that was.
+            first_match: config.sample_on_first_match || at_ingest && !config.adjusted_counts,
+            at_ingest,
             trace_bytes_dropped: Some(config.maximum_trace_size_bytes).filter(|bytes| *bytes > 0),
             trace_spans_decided: limit(config.max_spans_per_trace),
             trace_bytes_decided: trace_bytes,

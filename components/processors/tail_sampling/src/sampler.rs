@@ -6,6 +6,7 @@
 mod answers;
 mod estate;
 mod gate;
+mod ingest;
 mod ordered;
 mod room;
 mod ticks;
@@ -32,7 +33,7 @@ use crate::metrics::{Metrics, TIMED_EVERY, Tally};
 use crate::output::{Marking, Writer};
 use crate::pages::{self, Pages};
 use crate::plan::Plan;
-use crate::policy::{Decision, Limits, Terms, Verdict, decide};
+use crate::policy::{Decision, Facts, Limits, Policy, Terms, Verdict, decide};
 use crate::remembered::{ByHash, REMEMBERED_BYTES};
 use crate::request::{Part, Reading, Request, first_of};
 use crate::rules::Rules;
@@ -334,6 +335,7 @@ impl Sampler {
                 arrived,
                 due: tick_after(arrived + self.rules.wait),
                 floor,
+                so_far: Decision::NOT_SAMPLED,
                 facts: part.facts.clone(),
                 stake: pdata::ledger::Stake::none(),
                 chunks: Vec::new(),
@@ -352,6 +354,8 @@ impl Sampler {
         let (spans, bytes) = (trace.facts.spans, trace.facts.bytes);
         if self.rules.trace_bytes_dropped.is_some_and(|max| bytes > max) {
             self.decide(shard, hash, Cause::TooLarge, now, round);
+        } else if self.rules.at_ingest && self.is_decided_by(&part.facts, shard, hash, now, round) {
+            self.decide(shard, hash, Cause::Ingest, now, round);
         } else if spans >= self.rules.trace_spans_decided {
             self.decide(shard, hash, Cause::Spans, now, round);
         } else if bytes >= self.rules.trace_bytes_decided {
@@ -375,23 +379,29 @@ impl Sampler {
         self.traces.fetch_sub(1, Ordering::Relaxed);
         let decision = if cause == Cause::TooLarge {
             Decision::NOT_SAMPLED
+        } else if self.rules.at_ingest {
+            trace.so_far
         } else {
-            let (policies, tally) = (&self.plan.policies, &mut round.tally);
-            let mut asked =
-                self.decided.fetch_add(1, Ordering::Relaxed).is_multiple_of(TIMED_EVERY).then(std::time::Instant::now);
-            let told = |policy, vote| {
-                let took = asked.as_mut().map(|since| {
-                    let now = std::time::Instant::now();
-                    now.duration_since(std::mem::replace(since, now))
-                });
-                tally.vote(policy, vote, &trace.facts, took);
-            };
-            decide(policies, &trace.facts, &mut lock(&self.state), self.terms(now, limits), told)
+            self.ask(&self.plan.policies, &trace.facts, self.terms(now, limits), &mut round.tally)
         };
         round.tally.before_start += u64::from((1..process_began()).contains(&trace.facts.start));
         round.tally.decided(decision.verdict, cause, now.saturating_sub(trace.arrived));
         shard.remember(hash, decision, trace.floor, now);
         round.taken.push(Taken { trace, decision, cause });
+    }
+
+    /// Asks policies, and counts what they say.
+    fn ask(&self, policies: &[Policy], facts: &Facts, terms: Terms, tally: &mut Tally) -> Decision {
+        let mut asked =
+            self.decided.fetch_add(1, Ordering::Relaxed).is_multiple_of(TIMED_EVERY).then(std::time::Instant::now);
+        let told = |policy, vote| {
+            let took = asked.as_mut().map(|since| {
+                let now = std::time::Instant::now();
+                now.duration_since(std::mem::replace(since, now))
+            });
+            tally.vote(policy, vote, facts, took);
+        };
+        decide(policies, facts, &mut lock(&self.state), terms, told)
     }
 
     fn terms(&self, now: Duration, limits: Limits) -> Terms {

@@ -100,6 +100,8 @@ pub struct Trace {
     pub due: u64,
     /// The gate's threshold when it was new.
     pub floor: Floor,
+    /// What follows from the votes so far, where policies are asked as spans arrive.
+    pub so_far: Decision,
     /// What is known of it.
     pub facts: Facts,
     /// Its side of the books.

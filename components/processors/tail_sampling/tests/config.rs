@@ -46,7 +46,11 @@ fn every_policy_type_is_accepted() {
 #[test]
 fn what_cannot_work_is_refused_where_it_stands() {
     for (refused, words) in [
-        ("type: nonsense", "unknown sampling policy type nonsense"),
+        (
+            "type: nonsense",
+            "unknown sampling policy type nonsense: policies that extensions implement are not supported",
+        ),
+        ("type: my_policy, my_policy: {limit: 5}", "'policies[0]' has invalid keys: my_policy"),
         ("type: ''", "unknown sampling policy type"),
         ("type: numeric_attribute, numeric_attribute: {key: k}", "0 counts as not set"),
         ("type: status_code", "expected at least one status code to filter on"),
@@ -60,7 +64,7 @@ fn what_cannot_work_is_refused_where_it_stands() {
         ("type: and", "`and_sub_policy` must have at least one policy"),
         ("type: drop", "`drop_sub_policy` must have at least one policy"),
         ("type: not", "`not_sub_policy` must be set"),
-        ("type: and, and: {and_sub_policy: [{type: and}]}", "unknown sampling policy type and"),
+        ("type: and, and: {and_sub_policy: [{type: and}]}", "unknown sampling policy type and: it cannot stand"),
         ("type: drop, drop: {drop_sub_policy: [{type: composite}]}", "unknown sampling policy type composite"),
         ("type: rate_limiting, rate_limiting: {spans_per_second: -1}", "must not be negative"),
         ("type: throughput", "`spans_per_second` must be positive"),
@@ -80,8 +84,8 @@ fn what_cannot_work_is_refused_where_it_stands() {
         ),
         (format!("{always}\nnum_traces: 0"), "`num_traces` must be positive"),
         (format!("{always}\ndecision_wait: -1s"), "`decision_wait` must be between"),
-        (format!("{always}\ntail_storage: file_storage"), "waiting spans are kept in memory"),
-        (format!("{always}\nsampling_strategy: span-ingest"), "span-ingest"),
+        (format!("{always}\ntail_storage: file_storage"), "`tail_storage` is not supported"),
+        (format!("{always}\nsampling_strategy: at-random"), "sampling_strategy"),
         (format!("{always}\nmemory_budget: lots"), "not a size in bytes"),
         (format!("{always}\nadjusted_counts: true\nsample_on_first_match: true"), "cannot be used with"),
         (
@@ -93,4 +97,50 @@ fn what_cannot_work_is_refused_where_it_stands() {
         let told = errors(&refused);
         assert!(told.contains(words), "{refused}: {told}");
     }
+}
+
+#[test]
+fn policies_that_need_whole_traces_are_refused_at_ingest() {
+    let at_ingest = |policy: &str, more: &str| {
+        let stateless = "{name: first, type: always_sample}";
+        errors(&format!(
+            "{more}\nsampling_strategy: span-ingest\npolicies: [{stateless}, {{name: \"my policy\", {policy}}}]"
+        ))
+    };
+    let spans = "type: rate_limiting, rate_limiting: {spans_per_second: 5}";
+    let within = |field: &str, inner: &str| match field {
+        "not" => format!("type: not, not: {{not_sub_policy: {{name: sub, {inner}}}}}"),
+        "composite" => format!("type: composite, composite: {{composite_sub_policy: [{{name: sub, {inner}}}]}}"),
+        kind => format!("type: {kind}, {kind}: {{{kind}_sub_policy: [{{name: sub, {inner}}}]}}"),
+    };
+    let upper = "type: latency, latency: {threshold_ms: 1, upper_threshold_ms: 5}";
+    for (refused, field) in [
+        (spans.to_owned(), "policies::1: "),
+        ("type: bytes_limiting, bytes_limiting: {bytes_per_second: 5}".to_owned(), "policies::1: "),
+        ("type: throughput, throughput: {spans_per_second: 5}".to_owned(), "policies::1: "),
+        (upper.to_owned(), "policies::1::latency: "),
+        ("type: span_count, span_count: {max_spans: 5}".to_owned(), "policies::1::span_count: "),
+        (within("and", spans), "policies::1::and::and_sub_policy::0: "),
+        (within("not", upper), "policies::1::not::not_sub_policy::latency: "),
+        (within("drop", spans), "policies::1::drop::drop_sub_policy::0: "),
+        (within("composite", upper), "policies::1::composite::composite_sub_policy::0::latency: "),
+        (
+            within("composite", &within("and", spans)),
+            "policies::1::composite::composite_sub_policy::0::and::and_sub_policy::0: ",
+        ),
+    ] {
+        let told = at_ingest(&refused, "");
+        let sentence = "sampling_strategy \"span-ingest\" requires all policies to be stateless, but policy \"my policy\" is stateful: ";
+        assert!(told.contains(sentence) && told.contains(field), "{refused}: {told}");
+        assert_eq!(policy(&refused), "", "{refused}: as ever with whole traces");
+    }
+    let all = "type: always_sample";
+    for accepted in ["type: latency, latency: {threshold_ms: 1}", "type: span_count, span_count: {min_spans: 5}"] {
+        for policy in [accepted.to_owned(), within("and", accepted), within("drop", accepted), within("not", accepted)]
+        {
+            assert_eq!(at_ingest(&policy, ""), "", "{policy}");
+        }
+    }
+    assert_eq!(at_ingest(&within("composite", all), ""), "");
+    assert!(at_ingest(&within("composite", all), "adjusted_counts: true").contains("\"my policy\" is stateful"));
 }

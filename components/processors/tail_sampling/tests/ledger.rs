@@ -17,13 +17,15 @@ use support::{Rig, attribute, batch_with, number, pass, request, span, status, t
 use testkit::otlp_scramble::Random;
 use testkit::{Answer, Sink, Subject};
 
-const POLICIES: [&str; 6] = [
+const POLICIES: [&str; 8] = [
     "policies: [{name: e, type: status_code, status_code: {status_codes: [ERROR]}}]",
     "policies: [{name: a, type: always_sample}]",
     "adjusted_counts: true, reason_attribute: why, policies: [{name: p, type: probabilistic, probabilistic: {sampling_percentage: 50}}]",
     "policies: [{name: r, type: rate_limiting, rate_limiting: {spans_per_second: 20}}, {name: t, type: throughput, throughput: {spans_per_second: 5, key: [k]}}]",
     "policies: [{name: o, type: ottl_condition, ottl_condition: {span: ['attributes[\"k\"] == \"1\"']}}, {name: d, type: drop, drop: {drop_sub_policy: [{name: e, type: status_code, status_code: {status_codes: [ERROR]}}]}}]",
     "adjusted_counts: true, policies: [{name: r, type: rate_limiting, rate_limiting: {spans_per_second: 20}}, {name: b, type: bytes_limiting, bytes_limiting: {bytes_per_second: 3000}}]",
+    "sampling_strategy: span-ingest, policies: [{name: e, type: status_code, status_code: {status_codes: [ERROR]}}, {name: p, type: probabilistic, probabilistic: {sampling_percentage: 20}}]",
+    "sampling_strategy: span-ingest, adjusted_counts: true, policies: [{name: p, type: probabilistic, probabilistic: {sampling_percentage: 50}}, {name: d, type: drop, drop: {drop_sub_policy: [{name: e, type: status_code, status_code: {status_codes: [ERROR]}}]}}]",
 ];
 
 fn settings(random: &mut Random) -> String {

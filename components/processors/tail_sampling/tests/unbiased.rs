@@ -212,6 +212,26 @@ async fn of_a_tail_sampler() {
     compare("some dropped", &busy, &kept);
 }
 
+/// Failing and slow spans arrive after others of their traces, which chance may have kept before.
+#[tokio::test(start_paused = true)]
+async fn of_what_is_decided_at_ingest() {
+    let requests = traffic();
+    let half = "{name: h, type: probabilistic, probabilistic: {sampling_percentage: 50}}";
+    for (name, policies, step) in [
+        ("errors, slow, a tenth", &[ERRORS, SLOW, BASE][..], Step::Calm),
+        ("at thin", &[ERRORS, SLOW, half], Step::Thin),
+        ("at gate", &[ERRORS, SLOW, half], Step::Gate),
+    ] {
+        let yaml = tail(policies).replacen('{', "{sampling_strategy: span-ingest, ", 1);
+        let kept = through(None, &yaml, &requests, |world| match step {
+            Step::Calm => None,
+            step => pressed(world, step, 0.75),
+        });
+        let share = compare(name, &requests, &kept.await);
+        assert!((0.05..0.35).contains(&share), "{name}: {share}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn of_head_and_tail_sampler() {
     let requests = traffic();
