@@ -20,6 +20,9 @@ type Waiting = (u64, u64, u64);
 
 /// Adds a trace to those that are due no later, in all but few cases the last.
 fn enqueue(queue: &mut VecDeque<Waiting>, (hash, number, due): Waiting) {
+    if queue.back().is_none_or(|(_, _, last)| *last <= due) {
+        return queue.push_back((hash, number, due));
+    }
     let place = queue.partition_point(|(_, _, earlier)| *earlier <= due);
     queue.insert(place, (hash, number, due));
 }
