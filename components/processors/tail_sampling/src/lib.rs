@@ -10,7 +10,7 @@
 //!    ([`conditions`]), one bit each. Resources and scopes are kept once ([`envelope`]).
 //! 2. Under its shard's lock ([`shard`]) the spans are copied to pages ([`pages`]) for the trace ([`trace`]), its bits joined. Spans of a trace that
 //!    was decided already follow the decision ([`remembered`]).
-//! 3. Four times a second the traces that are due are decided ([`policy`], compiled by [`plan`], with memory in [`limits`]) from
+//! 3. Four times a second, or with `span-ingest` as spans arrive, the traces that are due are decided ([`policy`], compiled by [`plan`], with memory in [`limits`]) from
 //!    their bits and a few numbers; no span is looked at again.
 //! 4. Kept traces are put into batches ([`output`]) and go through an outbox; dropped ones leave the books with the reason
 //!    `not_sampled`. Every decision goes to a bounded [`log`](mod@log).

@@ -15,6 +15,8 @@ use crate::policy::{Node, Policy};
 
 /// The Collector's salt where none is configured.
 const HASH_SALT: &str = "default-hash-seed";
+/// Most kinds of traces that a `throughput` policy can tell apart.
+const KINDS_MAX: u32 = 1_000_000;
 /// Longest key and value of a member of a tracestate together, in bytes.
 const MEMBER_BYTES_MAX: usize = 256;
 
@@ -317,6 +319,10 @@ impl Compiler {
             self.refuse(&format!("{block}::half_life"), "`half_life` must be positive");
             return None;
         };
+        if config.max_keys > KINDS_MAX {
+            self.refuse(&format!("{block}::max_keys"), format!("`max_keys` must be at most {KINDS_MAX}"));
+            return None;
+        }
         let fields = config.key.iter().map(|key| self.plan.conditions.field(key)).collect();
         let kinds_max = usize::try_from(config.max_keys.max(1)).unwrap_or(usize::MAX);
         let owner = self.owner(&format!("{:?}", config.key));

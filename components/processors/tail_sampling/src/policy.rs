@@ -124,9 +124,12 @@ impl Facts {
         self.randomness.unwrap_or_else(|| Randomness::of_trace_id(&self.trace_id))
     }
 
-    /// Milliseconds from the first start to the last end.
+    /// Milliseconds from the first start to the last end; 0 while one of both is unknown. What is added to a trace never makes it less.
     #[must_use]
     pub fn duration_ms(&self) -> i64 {
+        if self.start == 0 || self.end == 0 {
+            return 0;
+        }
         let nanoseconds = i128::from(self.end) - i128::from(self.start);
         i64::try_from(nanoseconds / 1_000_000).unwrap_or_default()
     }

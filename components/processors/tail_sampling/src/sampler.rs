@@ -51,6 +51,8 @@ const EPOCH: Duration = Duration::from_secs(24 * 3600);
 /// The share of the budget that each table of decisions, and the log, may take.
 const TABLE_SHARE: usize = 32;
 
+/// Bytes that a trace is expected to take at least: tables are not made for more of them than fit.
+const EXPECTED_BYTES: usize = 1 << 10;
 /// The share of the budget that a batch has which is not finished, at most.
 const BEGUN_SHARE: usize = 64;
 
@@ -140,7 +142,7 @@ impl Sampler {
         let _began = process_began();
         let (kept, dropped) = (remembered(cache.sampled_cache_size), remembered(cache.non_sampled_cache_size));
         let expected = config.expected_new_traces_per_sec.saturating_mul(rules.wait.as_secs()).min(config.num_traces);
-        let traces = usize::try_from(expected).unwrap_or_default() / SHARDS;
+        let traces = usize::try_from(expected).unwrap_or(usize::MAX).min(rules.budget / EXPECTED_BYTES) / SHARDS;
         let pages = Arc::new(Pages::new(rules.budget, Arc::clone(&settings.account)));
         let shard = || {
             let writer = pages::Writer::new(Arc::clone(&pages));

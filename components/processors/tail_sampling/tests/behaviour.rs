@@ -345,6 +345,18 @@ async fn what_stands_around_spans_comes_out_as_it_went_in() {
     rig.stop().await;
 }
 
+/// Tables are made for traces that fit the budget, however many are expected.
+#[tokio::test(start_paused = true)]
+async fn what_is_expected_costs_no_more_than_the_budget() {
+    let huge = format!("num_traces: {0}, expected_new_traces_per_sec: {0}", u64::MAX >> 1);
+    let rig = Rig::new(&format!("{{memory_budget: 1MiB, decision_wait: 1s, {huge}, {ALL}}}")).await;
+    rig.offer(vec![span(1)]).await.unwrap();
+    pass(2500).await;
+    assert!(held(&rig) < 256.0 * 1024.0, "{}", held(&rig));
+    assert_eq!(rig.out(), [(1, 1)].into());
+    rig.stop().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn spans_without_a_trace_are_one_trace() {
     let rig = Rig::new(&format!("{{decision_wait: 1s, {ALL}}}")).await;

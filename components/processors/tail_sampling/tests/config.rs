@@ -68,6 +68,10 @@ fn what_cannot_work_is_refused_where_it_stands() {
         ("type: drop, drop: {drop_sub_policy: [{type: composite}]}", "unknown sampling policy type composite"),
         ("type: rate_limiting, rate_limiting: {spans_per_second: -1}", "must not be negative"),
         ("type: throughput", "`spans_per_second` must be positive"),
+        (
+            "type: throughput, throughput: {spans_per_second: 1, max_keys: 1000001}",
+            "`max_keys` must be at most 1000000",
+        ),
         ("type: always_sample, colour: red", "invalid keys: colour"),
     ] {
         let told = policy(refused);

@@ -61,6 +61,13 @@ async fn latency() {
     late.start_time_unix_nano += 95 * MS;
     late.end_time_unix_nano += 95 * MS;
     assert!(keeps("type: latency, latency: {threshold_ms: 100}", vec![late.clone(), span(1)]).await);
+    // Nothing is known of how long a trace lasts without a start or an end.
+    for (start, end) in [(0, span(1).end_time_unix_nano), (span(1).start_time_unix_nano, 0), (0, 0)] {
+        let unknown = Span { start_time_unix_nano: start, end_time_unix_nano: end, ..span(1) };
+        assert!(!keeps("type: latency, latency: {}", vec![unknown]).await, "{start} to {end}");
+    }
+    let half = Span { start_time_unix_nano: 0, ..late.clone() };
+    assert!(keeps("type: latency, latency: {threshold_ms: 100}", vec![half, span(1)]).await, "another span has it");
     let policy = "type: latency, latency: {threshold_ms: 5, upper_threshold_ms: 50}";
     assert!(!keeps(policy, vec![span(1), late]).await, "the whole trace lasts longer");
 }

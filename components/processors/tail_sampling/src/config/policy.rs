@@ -240,7 +240,7 @@ pub struct ThroughputConfig {
     /// Time in which an old rate loses half of its weight.
     #[config(default = GoDuration::from(Duration::from_secs(30)))]
     pub half_life: GoDuration,
-    /// Most kinds; further ones share one.
+    /// Most kinds, up to a million; further ones share one.
     #[config(default = 4096)]
     pub max_keys: u32,
 }
