@@ -4,6 +4,7 @@ Every process belongs to one `Lab`, listens on free loopback ports, and is ended
 Logs stay in the lab's directory, which is kept when a case failed and KEEP is set.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -25,11 +26,20 @@ class Missing(Exception):
     """A counterpart that this machine does not have."""
 
 
-def free_port():
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_port(hosts=("127.0.0.1",)):
+    """A port that was free on these loopback addresses a moment ago."""
+    while True:
+        with contextlib.ExitStack() as stack:
+            port = 0
+            try:
+                for host in hosts:
+                    probe = stack.enter_context(socket.socket())
+                    probe.bind((host, port))
+                    port = probe.getsockname()[1]
+                return port
+            except OSError:
+                # Free on the first of them only.
+                continue
 
 
 def address():
@@ -176,6 +186,7 @@ class Tools:
         "telemetrygen": "TELEMETRYGEN",
         "openssl": None,
         "curl": None,
+        "unshare": None,
     }
 
     def __init__(self, env):
@@ -217,13 +228,13 @@ class Lab:
         path.write_text(config if isinstance(config, str) else json.dumps(config, indent=1))
         return path
 
-    def weir(self, config, listening=(), name="weir", args=(), env=None):
-        """Starts weir; own metrics are added to the configuration unless it is text."""
+    def weir(self, config, listening=(), name="weir", args=(), env=None, within=()):
+        """Starts weir; own metrics are added to the configuration unless it is text. `within`: a command that runs it."""
         metrics = None
         if not isinstance(config, str):
             metrics = address()
             config.setdefault("service", {}).setdefault("telemetry", {})["metrics"] = own_metrics(metrics)
-        command = [self.tools["weir"], f"--config={self.write_config(name, config)}", *args]
+        command = [*within, self.tools["weir"], f"--config={self.write_config(name, config)}", *args]
         process = Weir(name, command, self.directory, env)
         process.metrics_address = metrics
         self.processes.append(process)

@@ -1,4 +1,4 @@
-"""Agents that balance by trace ID in front of three samplers: one is taken away under load and returns.
+"""Agents that balance by trace ID in front of three samplers: one is taken away under load and returns, as a process or by its name.
 
 Every trace that arrives is whole, or explained: by what agents and samplers count as torn apart, and, after a kill, by what
 the killed process had in memory. The books of everything that ended by itself balance, and agents lose nothing.
@@ -11,8 +11,9 @@ import threading
 import time
 
 import parity
+from names import Names
 from otlp import REQUESTS, post
-from processes import address, poll
+from processes import address, free_port, poll
 
 WAIT_SECONDS = 2
 TICK_SECONDS = 0.04
@@ -33,10 +34,10 @@ def sampler(inlet, sink):
     }
 
 
-def agent(inlet, samplers, reroute_after):
+def agent(inlet, resolver, reroute_after):
     retry = {"initial_interval": "50ms", "max_interval": "100ms", "max_elapsed_time": 0}
     exporter = {
-        "resolver": {"static": {"hostnames": samplers}},
+        "resolver": resolver,
         "reroute_after": reroute_after,
         "protocol": {"otlp": {"tls": {"insecure": True}, "timeout": "20s", "retry_on_failure": retry}},
     }
@@ -114,14 +115,16 @@ class Load(threading.Thread):
 
 
 class Tier:
-    """Three samplers, two agents, one sink, and a load that runs."""
+    """Three samplers, two agents, one sink, and a load that runs. Without a resolver, agents have the list of samplers."""
 
-    def __init__(self, t, sink, reroute_after):
+    def __init__(self, t, sink, reroute_after, samplers=None, resolver=None, within=()):
         self.t, self.sink = t, sink
-        self.inlets = [address() for _ in range(3)]
+        self.inlets = samplers or [address() for _ in range(3)]
         self.lives = [[self.start_sampler(place, 0)] for place in range(3)]
+        resolver = resolver or {"static": {"hostnames": self.inlets}}
         inlets = [address(), address()]
-        self.agents = [t.lab.weir(agent(inlet, self.inlets, reroute_after), [inlet], name=f"agent{n}") for n, inlet in enumerate(inlets)]
+        start = lambda n, inlet: t.lab.weir(agent(inlet, resolver, reroute_after), [inlet], name=f"agent{n}", within=within)
+        self.agents = [start(n, inlet) for n, inlet in enumerate(inlets)]
         self.load = Load(inlets)
         self.load.start()
 
@@ -245,3 +248,61 @@ def test_a_sampler_is_restarted(t):
     assert 0 < tier.before_start < len(tier.load.traces) / 2, tier.before_start
     t.say(f"{len(tier.load.traces)} traces of {SPANS} spans; all {delivered} were received, {tier.total} kept, which all arrived")
     t.say(f"{len(torn)} traces are torn apart, {tier.before_start} counted by the sampler that returned")
+
+
+def test_a_sampler_leaves_and_returns_by_its_name(t):
+    """What a name resolves to changes, with the system's resolver: an endpoint that is gone from it gets nothing new and is ended, one
+    that is back gets its keys again; a resolver that fails changes nothing. Nothing is lost, torn apart is what is counted."""
+    hosts = ["127.0.0.2", "127.0.0.3", "127.0.0.4"]
+    port = free_port(hosts)
+    names = Names(t.lab)
+    names.set({"samplers.test": hosts})
+    resolver = {"dns": {"hostname": "samplers.test", "port": str(port), "interval": "100ms"}}
+
+    with parity.Sink() as sink:
+        tier = Tier(t, sink, "1m", [f"{host}:{port}" for host in hosts], resolver, names.within)
+        resolved = lambda agent, success: agent.total("otelcol_loadbalancer_num_resolutions", resolver="dns", success=success)
+        endpoints = lambda: [agent.total("otelcol_loadbalancer_num_backends", resolver="dns") for agent in tier.agents]
+        assert endpoints() == [3, 3], endpoints()
+        time.sleep(2)
+
+        names.set({})
+        poll("failing resolutions", lambda: all(resolved(agent, "false") > 2 for agent in tier.agents))
+        assert endpoints() == [3, 3], f"a resolver that fails leaves the endpoints as they are: {endpoints()}"
+        names.set({"samplers.test": hosts})
+        before = [resolved(agent, "true") for agent in tier.agents]
+        poll("good resolutions", lambda: all(resolved(agent, "true") > was for agent, was in zip(tier.agents, before)))
+        assert tier.split() == [0, 0], f"nothing has changed: {tier.split()}"
+
+        leaving = time.monotonic()
+        names.set({"samplers.test": [hosts[0], hosts[2]]})
+        poll("the agents to leave it out", lambda: endpoints() == [2, 2])
+        left = time.monotonic()
+        # Requests that are on their way come to their end; then it has nothing more to get.
+        victim = tier.lives[1][0]
+        time.sleep(1)
+        had = victim.total("otelcol_receiver_accepted_spans")
+        time.sleep(1)
+        assert victim.total("otelcol_receiver_accepted_spans") == had > 0, "it still gets spans"
+        first = victim.stop_balanced()["traces"]
+
+        tier.bring_back(1)
+        returning = time.monotonic()
+        names.set({"samplers.test": hosts})
+        poll("the agents to take it in", lambda: endpoints() == [3, 3])
+        back = time.monotonic()
+        time.sleep(3)
+        delivered, books = tier.settle()
+        second = books[1]["received"]
+        books.append(first)
+        torn, lost = judge(tier, [(leaving, left + 1), (returning, back + 1)])
+    explained = sum(tier.counts) + tier.before_start
+    received = sum(row["received"] for row in books)
+    assert received == delivered, f"agents delivered {delivered} spans, samplers received {received}"
+    assert sum(row["delivered"] for row in books) == tier.total, (books, tier.total)
+    assert not lost, f"of {len(lost)} failed traces nothing arrived"
+    assert second > 0, "the sampler that returned got nothing"
+    assert len(torn) <= explained, f"{len(torn)} traces are torn apart, {tier.counts} and {tier.before_start} counted"
+    assert min(tier.counts) > 0 and explained < len(tier.load.traces) / 2, (tier.counts, tier.before_start)
+    t.say(f"{len(tier.load.traces)} traces of {SPANS} spans; all {delivered} were received, {first['received']} and {second} by the sampler that left and returned")
+    t.say(f"{len(torn)} traces are torn apart; counted: {tier.counts} by the agents, {tier.before_start} by the sampler that returned")
