@@ -7,7 +7,7 @@
 //! a segment in which nothing changed leaves as the very `Bytes` it came in as.
 //!
 //! [`Editor::rewrite_all_attributes`] does without opening: it writes a payload anew of which nothing is open, and that is
-//! the payload under edit from then on.
+//! the payload under edit from then on. [`Editor::rewrite_segments`] leaves all of the writing to the caller.
 //!
 //! Everything is driven by [`crate::schema`]: a message is a [`Msg`], a field of it is named by its number. There are
 //! no types per signal.
@@ -28,6 +28,7 @@ mod nodes;
 mod peek;
 mod rewrite;
 mod seal;
+mod segments;
 mod tree;
 mod value;
 mod walk;
@@ -44,6 +45,7 @@ pub use self::batch::OpenBatch;
 pub use self::fields::Scalar;
 pub use self::peek::Peek;
 pub use self::rewrite::{Keys, Rewrite};
+pub use self::segments::Rewritten;
 pub use self::tree::{At, Msg};
 pub use self::value::{Value, ValueBuf, ValueList, ValueMap, ValueRef};
 pub use self::walk::{Level, Place, Walk};

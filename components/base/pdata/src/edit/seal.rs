@@ -18,23 +18,27 @@ impl Editor {
     pub fn seal(mut self) -> Payload {
         let mut sealed = Payload::empty(self.signal);
         for number in 0..self.items.len() {
-            let items = self.items[number];
-            let root = number as u32;
-            if !self.node(root).changed {
-                sealed.append(Payload::from_segments(self.signal, [self.store.segments[number].clone()]));
-                continue;
+            if let Some(segment) = self.sealed_segment(number) {
+                sealed.append(Payload::from_segments(self.signal, [segment]));
             }
-            if !self.measure(root) {
-                continue;
-            }
-            let len = self.node(root).len as usize;
-            let mut body = Vec::with_capacity(len);
-            self.emit(root, &mut body);
-            debug_assert_eq!(body.len(), len, "what was measured is what was encoded");
-            let account = self.store.segments[number].account();
-            sealed.append(Payload::from_segments(self.signal, [Segment::charged(body, items, account)]));
         }
         sealed
+    }
+
+    /// A segment as edits have left it; `None` when it has no items left.
+    pub(super) fn sealed_segment(&mut self, number: usize) -> Option<Segment> {
+        let root = number as u32;
+        if !self.node(root).changed {
+            return self.store.segments.get(number).cloned();
+        }
+        if !self.measure(root) {
+            return None;
+        }
+        let len = self.node(root).len as usize;
+        let mut body = Vec::with_capacity(len);
+        self.emit(root, &mut body);
+        debug_assert_eq!(body.len(), len, "what was measured is what was encoded");
+        Some(Segment::charged(body, self.items[number], self.store.segments[number].account()))
     }
 
     /// Computes the lengths of a message that changed and of those in it that did. `false` if nothing is left of it but
