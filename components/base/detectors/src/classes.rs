@@ -4,6 +4,7 @@
 //! over its bits goes to the places that may matter.
 
 use crate::bytes::looked_at;
+use crate::pass::begins_word;
 
 /// Bytes of a block.
 pub(crate) const BLOCK: usize = 64;
@@ -19,15 +20,21 @@ pub(crate) struct Block {
     pub(crate) signs: u64,
     /// `-`.
     pub(crate) dashes: u64,
+    /// `.`.
+    pub(crate) dots: u64,
+    /// ASCII letters that begin words which may matter.
+    pub(crate) firsts: u64,
 }
 
-/// For each byte four bits, each the lowest of eight, in the order of [`Block`]'s fields: shifted by their places, those of
+/// For each byte six bits, each the lowest of eight, in the order of [`Block`]'s fields: shifted by their places, those of
 /// eight bytes fit each other.
-const CLASSES: [u32; 256] = {
-    const WORD: u32 = 1;
-    const DIGIT: u32 = 1 << 8;
-    const SIGN: u32 = 1 << 16;
-    const DASH: u32 = 1 << 24;
+const CLASSES: [u64; 256] = {
+    const WORD: u64 = 1;
+    const DIGIT: u64 = 1 << 8;
+    const SIGN: u64 = 1 << 16;
+    const DASH: u64 = 1 << 24;
+    const DOT: u64 = 1 << 32;
+    const FIRST: u64 = 1 << 40;
     let mut classes = [0; 256];
     let mut byte = 0;
     while byte < 128 {
@@ -36,8 +43,12 @@ const CLASSES: [u32; 256] = {
             b'0'..=b'9' => WORD | DIGIT,
             b'@' | b':' | b'=' | b'+' | b'%' | b'\\' => SIGN,
             b'-' => DASH,
+            b'.' => DOT,
             _ => 0,
         };
+        if begins_word(byte as u8) {
+            classes[byte] |= FIRST;
+        }
         byte += 1;
     }
     classes
@@ -52,35 +63,30 @@ impl Block {
         looked_at(rest.len());
         let mut block = Self::default();
         let (chunks, tail) = rest.as_chunks();
+        let mut place = 0;
         for chunk in chunks {
-            block.put(chunk);
+            block.put(chunk, place);
+            place += 8;
         }
-        let mut count = 8 * chunks.len() as u32;
         if !tail.is_empty() {
-            block.put(&padded(rest, tail.len()).to_le_bytes());
-            count += 8;
+            block.put(&padded(rest, tail.len()).to_le_bytes(), place);
         }
-        let behind = BLOCK as u32 - count;
-        let down = |bits: u64| bits.unbounded_shr(behind);
-        Self {
-            words: down(block.words),
-            digits: down(block.digits),
-            signs: down(block.signs),
-            dashes: down(block.dashes),
-        }
+        block
     }
 
-    /// Puts eight bytes on top; all others move down. Eight loads from a small table are quicker than what a compiler
-    /// without vectors of its own makes of arithmetic on all eight.
+    /// Puts eight bytes at `place`. Eight loads from a small table are quicker than what a compiler without vectors of its
+    /// own makes of arithmetic on all eight.
     #[inline]
-    fn put(&mut self, chunk: &[u8; 8]) {
+    fn put(&mut self, chunk: &[u8; 8], place: u32) {
         let classes =
             chunk.iter().enumerate().fold(0, |classes, (place, byte)| classes | CLASSES[usize::from(*byte)] << place);
-        let onto = |bits: u64, lane: u32| bits >> 8 | u64::from(classes >> (8 * lane)) << 56;
-        self.words = onto(self.words, 0);
-        self.digits = onto(self.digits, 1);
-        self.signs = onto(self.signs, 2);
-        self.dashes = onto(self.dashes, 3);
+        let lane = |lane: u32| (classes >> (8 * lane) & 0xff) << place;
+        self.words |= lane(0);
+        self.digits |= lane(1);
+        self.signs |= lane(2);
+        self.dashes |= lane(3);
+        self.dots |= lane(4);
+        self.firsts |= lane(5);
     }
 }
 
@@ -121,6 +127,8 @@ mod tests {
                     digits: bits(text, &|byte| byte.is_ascii_digit()),
                     signs: bits(text, &|byte| b"@:=+%\\".contains(&byte)),
                     dashes: bits(text, &|byte| byte == b'-'),
+                    dots: bits(text, &|byte| byte == b'.'),
+                    firsts: bits(text, &begins_word),
                 };
                 assert_eq!(Block::read(text, 0), expected, "{text:?}");
                 assert_eq!(Block::read(&every[..start + length], start), expected, "{text:?} behind others");

@@ -44,6 +44,65 @@ pub(crate) fn dotted(text: &[u8], start: usize, first_end: usize) -> Dotted {
     Dotted { end, address, like_ssn: like_ssn && count == 3 && alone }
 }
 
+/// How many bytes are looked at to tell quickly: an address, and a point and a digit behind it.
+pub(crate) const DOTTED_BITS: usize = 17;
+
+/// What numbers joined by points are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quick {
+    /// An address by form, and the byte after its last number.
+    Address(usize, Ipv4Addr),
+    /// Neither an address nor of the lengths 3, 2 and 4.
+    Neither,
+}
+
+/// What [`dotted`] would tell of the run of numbers that starts at `start`, of which it is known which of the next
+/// [`DOTTED_BITS`] bytes are digits, and which are points. Nothing if it takes more than that.
+#[inline]
+pub(crate) fn dotted_in_block(text: &[u8], start: usize, digits: u64, dots: u64) -> Option<Quick> {
+    /// The least number of so many digits without a leading zero.
+    const LEAST: [u32; 4] = [u32::MAX, 0, 10, 100];
+    const LENGTH_MAX: u32 = (DOTTED_BITS - 2) as u32;
+    let joined = dots & digits >> 1;
+    let (mut ends, mut lengths, mut from) = ([0; 4], [0; 4], 0);
+    for count in 0..4 {
+        let length = (!(digits >> from)).trailing_zeros();
+        let end = from + length;
+        if end > LENGTH_MAX {
+            return None;
+        }
+        ends[count] = end;
+        lengths[count] = length;
+        from = end + 1;
+        if joined >> end & 1 == 0 {
+            return match (count, lengths) {
+                // No point with a digit behind it, or a number like those of social security.
+                (0, _) | (2, [3, 2, 4, _]) => None,
+                (1 | 2, _) => Some(Quick::Neither),
+                _ => {
+                    let mut bits = 0;
+                    for (end, length) in ends.into_iter().zip(lengths) {
+                        let digit = |back: usize| u32::from(before(text, start + end as usize, back) & 0xf);
+                        let length = length as usize;
+                        let number = digit(1)
+                            + if length > 1 { 10 * digit(2) } else { 0 }
+                            + if length > 2 { 100 * digit(3) } else { 0 };
+                        if number > 255 || number < *LEAST.get(length).unwrap_or(&u32::MAX) {
+                            return Some(Quick::Neither);
+                        }
+                        bits = bits << 8 | number;
+                    }
+                    let end = start + end as usize;
+                    let alone = !is_alnum(at(text, end));
+                    Some(if alone { Quick::Address(end, Ipv4Addr::from_bits(bits)) } else { Quick::Neither })
+                }
+            };
+        }
+    }
+    // Five numbers or more.
+    Some(Quick::Neither)
+}
+
 /// Whether numbers joined by points over this range stand where versions do.
 pub(crate) fn is_version(text: &[u8], start: usize, end: usize) -> bool {
     let word_back = |from: usize| {
@@ -74,11 +133,15 @@ pub(crate) fn is_version(text: &[u8], start: usize, end: usize) -> bool {
             {
                 word_end -= 1;
             }
+            let names: [&[u8]; 7] = [b"v", b"ver", b"version", b"versions", b"release", b"revision", b"build"];
+            // Most words are done here.
+            if !matches!(before(text, word_end, 1) | 0x20, b'v' | b'r' | b'n' | b's' | b'e' | b'd') {
+                return false;
+            }
             let mut word = word_end;
             while word_end - word < 12 && before(text, word, 1).is_ascii_alphabetic() {
                 word -= 1;
             }
-            let names: [&[u8]; 7] = [b"v", b"ver", b"version", b"versions", b"release", b"revision", b"build"];
             let word = text.get(word..word_end).unwrap_or_default();
             names.iter().any(|name| word.eq_ignore_ascii_case(name) || ends_with_hump(word, name))
         }
@@ -188,5 +251,55 @@ pub(crate) fn is_private(address: IpAddr) -> bool {
                     || (a == 0x2001 && b == 0xdb8)
             }
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_quickly_is_what_is_told_slowly() {
+        let numbers = ["0", "7", "00", "07", "10", "99", "100", "255", "256", "007", "1234", "123456789"];
+        let mut state = 1_u64;
+        let mut random = move |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as usize % below
+        };
+        let mut addresses = 0;
+        for _ in 0..200_000 {
+            let mut text = vec![b' '; random(3)];
+            let start = text.len();
+            let count = 1 + random(6);
+            for place in 0..count {
+                if place > 0 {
+                    text.push(b'.');
+                }
+                // Mostly short, so that there are addresses.
+                let below = if random(4) == 0 { numbers.len() } else { 8 };
+                text.extend_from_slice(numbers[random(below)].as_bytes());
+            }
+            text.extend_from_slice([&b""[..], b".", b" x", b"a", b".x", b"-"][random(6)]);
+            let bits = |is: fn(u8) -> bool| {
+                let bytes = text.iter().skip(start).take(DOTTED_BITS).enumerate();
+                bytes.fold(0, |bits, (place, byte)| bits | u64::from(is(*byte)) << place)
+            };
+            let quick = dotted_in_block(&text, start, bits(|byte| byte.is_ascii_digit()), bits(|byte| byte == b'.'));
+            let slow = dotted(&text, start, digits_end(&text, start));
+            let shown = text.escape_ascii();
+            match quick {
+                Some(Quick::Address(end, address)) => {
+                    assert_eq!((slow.end, slow.address), (end, Some(address)), "{shown}");
+                    addresses += 1;
+                }
+                Some(Quick::Neither) => assert_eq!((slow.address, slow.like_ssn), (None, false), "{shown}"),
+                None => {
+                    let one = at(&text, digits_end(&text, start)) != b'.' || count == 1;
+                    let like_ssn = text.len() >= start + 11 && text[start + 3] == b'.' && text[start + 6] == b'.';
+                    assert!(one || like_ssn || text.len() - start > 15, "{shown}");
+                }
+            }
+        }
+        assert!(addresses > 1000);
     }
 }

@@ -4,10 +4,14 @@ use crate::Finding;
 
 /// Sorts and joins: where findings overlap they become one over all their bytes, so that no part of any stays behind, of
 /// the kind of the one that starts first, then is longer, then takes precedence.
+#[inline]
 pub(crate) fn merge(findings: &mut Vec<Finding>) {
-    if findings.len() < 2 {
-        return;
+    if findings.len() > 1 {
+        merge_some(findings);
     }
+}
+
+fn merge_some(findings: &mut Vec<Finding>) {
     findings.sort_unstable_by_key(|finding| (finding.start, usize::MAX - finding.end, finding.kind));
     findings.dedup_by(|next, kept| {
         let overlaps = next.start < kept.end;

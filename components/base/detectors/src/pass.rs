@@ -14,7 +14,7 @@ use crate::classes::{BLOCK, Block};
 use crate::secret::{Lead, Says};
 use crate::token::ISSUERS;
 use crate::{Finding, Hint, Kind, Place, Scanner, card, email, iban, ip, phone, secret, ssn, token, url};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 const IBAN: u64 = 1 << 63;
 const PEM: u64 = 1 << 62;
@@ -63,6 +63,11 @@ const BEGINNINGS: [[u64; 256]; 3] = {
     }
     table
 };
+
+/// Whether a word that begins with this byte may be one of those things.
+pub(crate) const fn begins_word(byte: u8) -> bool {
+    BEGINNINGS[0][byte as usize] != 0
+}
 
 /// Lengths of numbers that stand alone and may matter, and of the first parts of grouped ones.
 const LENGTHS: u32 = 1 << 3 | 1 << 4 | 1 << 6 | 1 << 9 | 0b111_1111 << 13;
@@ -124,11 +129,13 @@ impl<'a> Pass<'a> {
     pub(crate) fn run(mut self) -> Escapes {
         let (mut start, mut joined) = (0, 0);
         while start < self.text.len() {
-            let Block { words, digits, signs, dashes } = Block::read(self.text, start);
+            let Block { words, digits, signs, dashes, dots, firsts } = Block::read(self.text, start);
             let starts = words & !(words << 1 | joined);
             joined = words >> (BLOCK - 1);
-            self.words(start, starts & !digits);
-            self.numbers(start, starts & digits, digits);
+            self.words(start, starts & firsts);
+            // The later ones of numbers joined by points come with the first.
+            let later = dots << 1 & digits << 2;
+            self.numbers(start, starts & digits & !later, digits, dots);
             // A dash counts in front of another; what follows the last byte is not known here.
             self.signs(start, signs | dashes & (dashes >> 1 | 1 << (BLOCK - 1)));
             start += BLOCK;
@@ -153,7 +160,7 @@ impl<'a> Pass<'a> {
     }
 
     #[inline]
-    fn numbers(&mut self, block: usize, mut starts: u64, digits: u64) {
+    fn numbers(&mut self, block: usize, mut starts: u64, digits: u64, dots: u64) {
         let text = self.text;
         while starts != 0 {
             let bit = starts.trailing_zeros();
@@ -163,6 +170,17 @@ impl<'a> Pass<'a> {
             let mut end = start + length as usize;
             if end == block + BLOCK {
                 end = digits_end(text, end);
+            }
+            if dots.unbounded_shr(bit + length) & 1 == 1 && bit as usize + ip::DOTTED_BITS <= BLOCK {
+                // The most frequent ones are told at once.
+                match ip::dotted_in_block(text, start, digits >> bit, dots >> bit) {
+                    Some(ip::Quick::Neither) => continue,
+                    Some(ip::Quick::Address(end, address)) => {
+                        self.address(start, end, address);
+                        continue;
+                    }
+                    None => {}
+                }
             }
             let next = at(text, end);
             if next == b'.' || LENGTHS.unbounded_shr((end - start) as u32) & 1 == 1 {
@@ -276,14 +294,18 @@ impl<'a> Pass<'a> {
     fn dotted(&mut self, start: usize, end: usize) {
         let run = ip::dotted(self.text, start, end);
         if let Some(address) = run.address {
-            let private = self.scanner.skip_private_ips && ip::is_private(IpAddr::V4(address));
-            if !private && !ip::is_version(self.text, start, run.end) {
-                self.found(Kind::Ipv4, start, run.end);
-            }
+            self.address(start, run.end, address);
         } else if run.like_ssn
             && let Some((kind, end)) = ssn::delimited(self.text, start, self.key)
         {
             self.found(kind, start, end);
+        }
+    }
+
+    fn address(&mut self, start: usize, end: usize, address: Ipv4Addr) {
+        let private = self.scanner.skip_private_ips && ip::is_private(IpAddr::V4(address));
+        if !private && !ip::is_version(self.text, start, end) {
+            self.found(Kind::Ipv4, start, end);
         }
     }
 

@@ -51,7 +51,9 @@ impl Scanner {
         if self.kinds.contains(Kind::SqlLiteral) && (statement || place.hint == Hint::Text && sql::is_statement(text)) {
             sql::literals(text, out);
         }
-        self.of_key(text, place.says, out);
+        if place.says.is_some() {
+            self.of_key(text, place.says, out);
+        }
         let escapes = Pass::new(self, text, place, out).run();
         if let Some(first) = escapes.first {
             self.unescaped(text, first, place, out);
@@ -61,6 +63,7 @@ impl Scanner {
     }
 
     /// What the key alone says of a whole value.
+    #[cold]
     fn of_key(&self, text: &[u8], says: Option<secret::Says>, out: &mut Vec<Finding>) {
         let (kind, range) = match says {
             Some(secret::Says::Secret) => (Kind::SecretAssignment, secret::whole(text)),

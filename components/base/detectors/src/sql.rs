@@ -29,10 +29,34 @@ const FIRST: [u32; 12] = {
     first
 };
 
+/// What verbs begin with, and what may stand before them, as bits of the bytes' lower five.
+const FIRST_BYTES: u32 = {
+    let (mut bits, mut which) = (1 << (b'(' & 31) | 1 << (b' ' & 31), 0);
+    while which < FIRST.len() {
+        bits |= 1 << (FIRST[which] & 31);
+        which += 1;
+    }
+    // Other whitespace.
+    bits | 1 << b'\t' | 1 << b'\n' | 1 << 0x0c | 1 << b'\r'
+};
+
 /// Whether a text begins like a statement: with a verb and the word that must go with it.
+#[inline]
 pub(crate) fn is_statement(text: &[u8]) -> bool {
-    let start = run_end(text, 0, |byte| byte.is_ascii_whitespace() || byte == b'(');
     // Most texts are done here.
+    match text.first_chunk::<4>() {
+        Some(first) if FIRST_BYTES >> (first[0] & 31) & 1 == 1 => {
+            let first = u32::from_le_bytes(*first) | 0x2020_2020;
+            let is_verb = FIRST.contains(&first);
+            (is_verb || !(first as u8).is_ascii_lowercase()) && is_statement_in_full(text)
+        }
+        _ => false,
+    }
+}
+
+#[inline(never)]
+fn is_statement_in_full(text: &[u8]) -> bool {
+    let start = run_end(text, 0, |byte| byte.is_ascii_whitespace() || byte == b'(');
     let Some(first) = text.get(start..).and_then(|rest| rest.first_chunk::<4>()) else { return false };
     if !FIRST.contains(&(u32::from_le_bytes(*first) | 0x2020_2020)) {
         return false;
