@@ -1,11 +1,13 @@
 //! What was found clean before. Exact: bytes are compared, not hashes alone, so that nothing passes by a collision.
 //!
-//! Direct-mapped tables; a newcomer takes the place of what was there. Small ones: reading a short text again costs less
-//! than waiting for memory, so attributes are remembered only where reading costs more, and when they come again.
+//! Tables in which a newcomer takes the place of what was there; keys have two places each. Small ones: reading a short text
+//! again costs less than waiting for memory, so attributes are remembered only where reading costs more, and when they come
+//! again.
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::rules::KeyRule;
+use crate::same::{is_same, print};
 
 const KEYS: usize = 256;
 const PAIRS: usize = 256;
@@ -52,19 +54,36 @@ fn place(bytes: &[u8], places: usize) -> usize {
     xxh3_64(bytes) as usize & (places - 1)
 }
 
+#[inline]
+fn key_place(key: &[u8]) -> usize {
+    print(key) as usize & (KEYS - 1)
+}
+
 impl Cache {
     /// What is decided about a key that holds nothing personal itself.
     #[inline]
     pub(crate) fn key(&self, key: &[u8]) -> Option<KeyRule> {
-        let known = self.keys.get(place(key, KEYS))?;
-        if known.bytes.get(..usize::from(known.len)) == Some(key) { known.rule } else { None }
+        let place = key_place(key);
+        self.key_at(place, key).or_else(|| self.key_at(place ^ 1, key))
+    }
+
+    #[inline]
+    fn key_at(&self, place: usize, key: &[u8]) -> Option<KeyRule> {
+        let known = self.keys.get(place)?;
+        if is_same(known.bytes.get(..usize::from(known.len))?, key) { known.rule } else { None }
     }
 
     pub(crate) fn put_key(&mut self, key: &[u8], rule: KeyRule) {
+        if key.len() > KEY_BYTES_MAX {
+            return;
+        }
         if self.keys.is_empty() {
             self.keys.resize(KEYS, Key { len: 0, bytes: [0; KEY_BYTES_MAX], rule: None });
         }
-        if let Some(entry) = self.keys.get_mut(place(key, KEYS))
+        // Two keys of one place do not throw each other out.
+        let place = key_place(key);
+        self.keys.swap(place, place ^ 1);
+        if let Some(entry) = self.keys.get_mut(place)
             && let Some(bytes) = entry.bytes.get_mut(..key.len())
         {
             bytes.copy_from_slice(key);

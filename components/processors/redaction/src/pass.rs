@@ -1,20 +1,19 @@
-//! One batch under edit: every message on the way to items once, every item once, refused ones out.
-//!
-//! What stands around items is edited in place; items, resources and scopes are read as bytes and replaced as a whole
-//! when something in them changes.
+//! One request: every message on the way to items once, every item once, refused ones out.
+
+use std::borrow::Cow;
 
 use detectors::Place;
 use pdata::Signal;
-use pdata::edit::{At, Editor, Msg, Scalar};
-use pdata::schema::{self, Kind, Label, Message};
+use pdata::edit::Rewritten;
+use pdata::schema::{self, Kind, Message};
 use pdata::wire::{Fields, LEN};
 
 use crate::config::Fate;
 use crate::path::Path;
-use crate::rules::Rule;
 use crate::sanitize::Applied;
 use crate::text::{Reader, Refusal, Verdict};
-use crate::walk::{Mode, Outcome};
+use crate::walk::{Mode, known};
+use crate::writer::Field;
 
 /// Items that were taken out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,203 +24,167 @@ pub(crate) struct Refused {
     pub(crate) why: Refusal,
 }
 
-/// A batch being worked on.
+/// A request being worked on.
 #[derive(Debug)]
 pub(crate) struct Pass<'p, 'r> {
-    reader: &'p mut Reader<'r>,
-    editor: &'p mut Editor,
-    /// Items left behind so far.
+    reader: Reader<'r>,
+    signal: Signal,
+    /// Items left behind so far, those of requests before this one among them.
     position: u64,
-    pub(crate) refused: Vec<Refused>,
+    refused: &'p mut Vec<Refused>,
 }
 
 /// The places of groups, and of items, among the levels of a request.
 const GROUP: usize = 1;
 const SCOPE_GROUP: usize = 2;
+const METRIC: usize = 3;
+
+/// The fields that lead to items, in a message of that level.
+fn ways(signal: Signal, level: usize) -> &'static [u32] {
+    match (signal, level) {
+        (_, 0) | (Signal::Metrics, 4) => &[1],
+        (_, GROUP | SCOPE_GROUP) => &[2],
+        (Signal::Metrics, METRIC) => &[5, 7, 9, 10, 11],
+        _ => &[],
+    }
+}
+
+fn is_item(signal: Signal, level: usize) -> bool {
+    level == if signal == Signal::Metrics { 5 } else { 3 }
+}
+
+/// How a level begins the places in it.
+fn root(level: usize) -> Path<'static> {
+    Path::root(match level {
+        0 => "request",
+        GROUP => "group",
+        SCOPE_GROUP => "scope_group",
+        METRIC => "metric",
+        _ => "data",
+    })
+}
+
+/// What became of the messages that lead to items, in the message around them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ways {
+    /// One is left.
+    left: bool,
+    /// Items that went.
+    lost: u64,
+}
 
 impl<'p, 'r> Pass<'p, 'r> {
-    pub(crate) fn new(reader: &'p mut Reader<'r>, editor: &'p mut Editor) -> Self {
-        Self { reader, editor, position: 0, refused: Vec::new() }
+    /// Behind `position` items; what is refused is added to `refused`.
+    pub(crate) fn new(signal: Signal, reader: Reader<'r>, position: u64, refused: &'p mut Vec<Refused>) -> Self {
+        Self { reader, signal, position, refused }
     }
 
-    /// Goes through everything.
-    pub(crate) fn run(&mut self) {
-        for request in self.editor.requests() {
-            let root = Path::root("request");
-            // A request has nothing but groups, and fields unknown to the schema.
-            self.remove_unknown(request, &root);
-            self.children(request, 0);
+    /// Goes through everything. How many items are left behind by then, and what becomes of the request if it changes.
+    pub(crate) fn run(mut self) -> (u64, Option<Rewritten>) {
+        let first = self.position;
+        let end = self.reader.writer.source().len();
+        let before = self.reader.writer.mark();
+        if self.level(schema::request(self.signal), 0, 0, end).is_some() {
+            self.reader.writer.back_to(before);
+            self.reader.writer.cut(0, end);
         }
+        let items = u32::try_from(self.position - first).unwrap_or(u32::MAX);
+        (self.position, self.reader.writer.finish(end).map(|body| Rewritten { body, items }))
     }
 
-    fn remove_unknown(&mut self, message: Msg, path: &Path<'_>) {
-        if self.reader.rules.unknown_fields == Fate::Remove {
-            let removed = self.editor.remove_unknown(message);
-            if removed > 0 {
-                self.reader.note_many(Rule::UnknownField, path, u64::from(removed));
+    /// Reads a message on the way to items, or an item. `Some`: it has to go, with so many items.
+    fn level(&mut self, table: &'static Message, level: usize, start: usize, end: usize) -> Option<u64> {
+        let (position, refused) = (self.position, self.refused.len());
+        let outcome = if is_item(self.signal, level) {
+            self.item(table, start, end)
+        } else {
+            self.container(table, level, start, end)
+        };
+        match outcome {
+            Ok(Ways { left: false, lost: lost @ 1.. }) => Some(lost),
+            Ok(_) => None,
+            Err(why) => {
+                // Those in it that were refused already are among them.
+                self.refused.truncate(refused);
+                self.position = position;
+                let message = self.reader.writer.source().get(start..end).unwrap_or_default();
+                let items = items_in(self.signal, level, message);
+                if items > 0 {
+                    self.refused.push(Refused { position, items, why });
+                }
+                Some(items)
             }
         }
     }
 
-    /// The fields that lead to items, in a message of that level.
-    fn ways(&self, level: usize) -> &'static [u32] {
-        match (self.editor.signal(), level) {
-            (_, 0) | (Signal::Metrics, 4) => &[1],
-            (_, GROUP | SCOPE_GROUP) => &[2],
-            (Signal::Metrics, 3) => &[5, 7, 9, 10, 11],
-            _ => &[],
-        }
-    }
-
-    fn children(&mut self, message: Msg, level: usize) {
-        for number in self.ways(level) {
-            let mut next = self.editor.first(message, *number);
-            while let Some(at) = next {
-                self.visit(at, level + 1);
-                next = self.editor.next(at);
-            }
-        }
-    }
-
-    fn visit(&mut self, at: At, level: usize) {
-        let item = if self.editor.signal() == Signal::Metrics { 5 } else { 3 };
-        if level == item {
-            self.item(at);
-            return;
-        }
-        let Some(message) = self.editor.open(at) else { return };
-        if level == GROUP {
-            self.enter_service(message);
-        }
-        match self.surroundings(message, level) {
-            Ok(()) => self.children(message, level),
-            Err(why) => self.refuse(at, why),
-        }
-    }
-
-    fn refuse(&mut self, at: At, why: Refusal) {
-        let items = u64::from(self.editor.items_at(at));
-        if self.editor.remove(at) && items > 0 {
-            self.refused.push(Refused { position: self.position, items, why });
-        }
-    }
-
-    fn item(&mut self, at: At) {
-        let root = match self.editor.signal() {
+    fn item(&mut self, table: &'static Message, start: usize, end: usize) -> Result<Ways, Refusal> {
+        let root = Path::root(match self.signal {
             Signal::Traces => "span",
             Signal::Logs => "log",
             Signal::Metrics => "datapoint",
-        };
-        let Some(table) = self.table(at) else { return self.refuse(at, Refusal::Failed) };
-        let outcome = self.reader.message(table, self.editor.bytes(at), &Path::root(root));
-        let outcome = outcome.and_then(|new| match new {
-            Some(new) => self.editor.replace_whole(at, &new).map_err(|_too_large| Refusal::Failed),
-            None => Ok(()),
         });
-        match outcome {
-            Ok(()) => self.position += 1,
-            Err(why) => self.refuse(at, why),
+        self.reader.message(table, start, end, &root)?;
+        self.position += 1;
+        Ok(Ways { left: true, lost: 0 })
+    }
+
+    fn container(&mut self, table: &'static Message, level: usize, start: usize, end: usize) -> Result<Ways, Refusal> {
+        if level == GROUP {
+            self.enter_service(start, end);
         }
-    }
-
-    fn table(&self, at: At) -> Option<&'static Message> {
-        self.editor.table(at.message()).field(self.editor.number(at)?)?.kind.message()
-    }
-
-    /// Everything of a message but what leads to items.
-    fn surroundings(&mut self, message: Msg, level: usize) -> Result<(), Refusal> {
-        let root = match level {
-            GROUP => Path::root("group"),
-            SCOPE_GROUP => Path::root("scope_group"),
-            3 => Path::root("metric"),
-            _ => Path::root("data"),
-        };
-        self.remove_unknown(message, &root);
-        let table = self.editor.table(message);
-        let ways = self.ways(level);
-        for field in table.fields.iter().filter(|field| !ways.contains(&field.number)) {
-            match field.kind {
-                Kind::String => {
-                    debug_assert!(field.label != Label::Repeated, "no lists of strings around items");
-                    self.string(message, field.number, &root.name(field.name.as_bytes()))?;
+        let source = self.reader.writer.source().get(..end).unwrap_or_default();
+        let (ways, root) = (ways(self.signal, level), root(level));
+        let mut found = Ways::default();
+        let mut at = start;
+        while let Some(field) = Field::read(source, at) {
+            at = field.end();
+            let Some(known) = known(table, field) else {
+                self.reader.unknown(field, &root);
+                continue;
+            };
+            match known.kind {
+                Kind::Message(inner) | Kind::Item(inner) if ways.contains(&field.number()) => {
+                    let mark = self.reader.writer.mark();
+                    match self.level(inner, level + 1, field.content(), field.end()) {
+                        None => {
+                            found.left = true;
+                            self.reader.writer.close(mark, field);
+                        }
+                        Some(items) => {
+                            found.lost += items;
+                            self.reader.writer.back_to(mark);
+                            self.reader.writer.cut(field.start(), field.end());
+                        }
+                    }
+                }
+                Kind::String if self.reader.rules.everywhere => {
+                    let path = root.name(known.name.as_bytes());
+                    self.reader.string(field, Applied::default(), &path)?;
                 }
                 Kind::Message(inner) => {
-                    let path = if level == 3 { root.name(field.name.as_bytes()) } else { Path::root(field.name) };
-                    let is_pairs = field.number == table.attributes_number();
-                    let mut next = self.editor.first(message, field.number);
-                    while let Some(at) = next {
-                        self.part(at, inner, is_pairs, &path)?;
-                        next = self.editor.next(at);
-                    }
+                    let in_metric = root.name(known.name.as_bytes());
+                    let path = if level == METRIC { in_metric } else { Path::root(known.name) };
+                    let is_pair = field.number() == table.attributes_number();
+                    self.reader.within(field, |reader| part(reader, inner, field, is_pair, &path))?;
                 }
                 _ => {}
             }
         }
-        Ok(())
-    }
-
-    /// A name, a unit, the URL of a schema.
-    fn string(&mut self, message: Msg, number: u32, path: &Path<'_>) -> Result<(), Refusal> {
-        if !self.reader.rules.everywhere {
-            return Ok(());
-        }
-        let text = self.editor.text(message, number).as_bytes();
-        match self.reader.text(text, Place::text(), Applied::default(), path)? {
-            Verdict::Clean | Verdict::Allowed => {}
-            Verdict::Replaced(new) => {
-                let new = String::from_utf8_lossy(&new);
-                self.editor.set(message, number, Scalar::Str(&new)).map_err(|_too_large| Refusal::Failed)?;
-            }
-            Verdict::Removed => {
-                self.editor.clear(message, number);
-            }
-        }
-        Ok(())
-    }
-
-    /// A resource, a scope, an attribute of a metric's metadata.
-    fn part(&mut self, at: At, table: &'static Message, is_pair: bool, path: &Path<'_>) -> Result<(), Refusal> {
-        let bytes = self.editor.bytes(at);
-        let outcome = if is_pair {
-            if !self.reader.rules.everywhere {
-                return Ok(());
-            }
-            self.reader.pair(bytes, Mode::Further, path)?
-        } else {
-            if self.reader.state.cache.is_clean_message(bytes) {
-                return Ok(());
-            }
-            let noted = self.reader.noted;
-            let changed = self.reader.message(table, bytes, path)?;
-            if changed.is_none() && self.reader.noted == noted {
-                self.reader.state.cache.put_message(bytes);
-            }
-            changed.map_or(Outcome::Keep, Outcome::Replace)
-        };
-        match outcome {
-            Outcome::Keep => Ok(()),
-            Outcome::Replace(new) => self.editor.replace_whole(at, &new).map_err(|_too_large| Refusal::Failed),
-            Outcome::Remove => {
-                self.editor.remove(at);
-                Ok(())
-            }
-        }
+        self.reader.unreadable(at, end);
+        Ok(found)
     }
 
     /// Whose telemetry comes now. The name of a service that is no name is not shown.
-    fn enter_service(&mut self, group: Msg) {
+    fn enter_service(&mut self, start: usize, end: usize) {
         const RESOURCE: u32 = 1;
-        let Some(at) = self.editor.first(group, RESOURCE) else {
-            self.reader.service = Box::default();
-            return;
-        };
-        let name = service_name(self.editor.bytes(at));
+        let group = self.reader.writer.source().get(start..end).unwrap_or_default();
+        let name = content_of(group, RESOURCE).map(service_name).unwrap_or_default();
         if *self.reader.service == *name {
             return;
         }
         self.reader.quiet = true;
         let place = Place::of_key(SERVICE_NAME);
-        let verdict = self.reader.text(name.as_bytes(), place, Applied::default(), &Path::root("service"));
+        let verdict = self.reader.read(name.as_bytes(), place, Applied::default(), &Path::root("service"));
         self.reader.quiet = false;
         self.reader.service = match verdict {
             Ok(Verdict::Clean | Verdict::Allowed) if name.len() <= SERVICE_BYTES_MAX => name.as_ref().into(),
@@ -230,20 +193,58 @@ impl<'p, 'r> Pass<'p, 'r> {
     }
 }
 
+/// Reads a resource, a scope, an attribute of a metric's metadata.
+fn part(
+    reader: &mut Reader<'_>,
+    table: &'static Message,
+    field: Field,
+    is_pair: bool,
+    path: &Path<'_>,
+) -> Result<Fate, Refusal> {
+    if is_pair {
+        if !reader.rules.everywhere {
+            return Ok(Fate::Keep);
+        }
+        return reader.pair(field.content(), field.end(), Mode::Further, path);
+    }
+    let bytes = reader.writer.source().get(field.content()..field.end()).unwrap_or_default();
+    if reader.state.cache.is_clean_message(bytes) {
+        return Ok(Fate::Keep);
+    }
+    let (noted, mark) = (reader.noted, reader.writer.mark());
+    reader.message(table, field.content(), field.end(), path)?;
+    if !reader.writer.is_changed_since(mark) && reader.noted == noted {
+        reader.state.cache.put_message(bytes);
+    }
+    Ok(Fate::Keep)
+}
+
+/// How many items are in a message of that level.
+fn items_in(signal: Signal, level: usize, message: &[u8]) -> u64 {
+    if is_item(signal, level) {
+        return 1;
+    }
+    let ways = ways(signal, level);
+    let inner = Fields::new(message).filter(|field| field.wire_type == LEN && ways.contains(&field.number));
+    inner.map(|field| items_in(signal, level + 1, message.get(field.value).unwrap_or_default())).sum()
+}
+
 const SERVICE_NAME: &[u8] = b"service.name";
 /// Longest name of a service that is shown, in bytes.
 const SERVICE_BYTES_MAX: usize = 128;
 
+/// The content of the first field of that number.
+fn content_of(message: &[u8], number: u32) -> Option<&[u8]> {
+    let field = Fields::new(message).find(|field| field.number == number && field.wire_type == LEN)?;
+    message.get(field.value)
+}
+
 /// The text of the attribute `service.name` of a resource; empty if it has none.
-fn service_name(resource: &[u8]) -> std::borrow::Cow<'_, str> {
-    fn content(message: &[u8], number: u32) -> Option<&[u8]> {
-        let field = Fields::new(message).find(|field| field.number == number && field.wire_type == LEN)?;
-        message.get(field.value)
-    }
+fn service_name(resource: &[u8]) -> Cow<'_, str> {
     let number = schema::RESOURCE.attributes_number();
     let pairs = Fields::new(resource).filter(|field| field.number == number && field.wire_type == LEN);
     let mut pairs = pairs.filter_map(|field| resource.get(field.value));
-    let found = pairs.find(|pair| content(pair, 1) == Some(SERVICE_NAME));
-    let text = found.and_then(|pair| content(content(pair, 2)?, 1));
+    let found = pairs.find(|pair| content_of(pair, 1) == Some(SERVICE_NAME));
+    let text = found.and_then(|pair| content_of(content_of(pair, 2)?, 1));
     String::from_utf8_lossy(text.unwrap_or_default())
 }

@@ -1,5 +1,7 @@
 //! Where in a message one is, as a list on the stack: it costs nothing until something is found.
 
+use crate::same::{is_same, print};
+
 /// A place, from the outermost message inwards.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Path<'p> {
@@ -49,10 +51,12 @@ impl<'p> Path<'p> {
     }
 
     fn ends(&self, text: &[u8]) -> bool {
-        let rest = match self.part {
-            Part::Name(name) => text.strip_suffix(name),
-            Part::Index(_) => text.strip_suffix(b"[]"),
+        let name = match self.part {
+            Part::Name(name) => name,
+            Part::Index(_) => b"[]",
         };
+        let cut = text.len().checked_sub(name.len()).and_then(|at| text.split_at_checked(at));
+        let rest = cut.and_then(|(rest, end)| is_same(end, name).then_some(rest));
         match (rest, self.up, self.part) {
             (Some(rest), None, _) => rest.is_empty(),
             (Some(rest), Some(up), Part::Name(_)) => rest.strip_suffix(b".").is_some_and(|rest| up.ends(rest)),
@@ -67,10 +71,8 @@ impl<'p> Path<'p> {
             Part::Name(name) => name,
             Part::Index(_) => b"[]",
         };
-        let tail = name.last_chunk().map_or(name.len() as u64, |tail| u64::from_le_bytes(*tail));
-        let around = self.up.map_or(0, Self::hint);
-        let mixed = (tail ^ name.len() as u64 ^ around as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (mixed >> 40) as usize
+        let around = self.up.map_or(0, |up| if let Part::Name(name) = up.part { name.len() } else { 0 });
+        print(name) as usize ^ around
     }
 
     /// The part inside a log's body, as the Collector's summaries have it: `nested.list.[0]`. Empty for the body itself.

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use component::pages::Page;
 use component::{Accepted, BoxFuture, Component, DeliveryError, Edit, Host, Settings, StartError};
-use pdata::edit::OpenBatch;
+use pdata::edit::{OpenBatch, Rewritten};
 use pdata::{Outcome, Signal};
 
 use crate::config::RedactionConfig;
@@ -14,6 +14,7 @@ use crate::metrics::Metrics;
 use crate::pass::{Pass, Refused};
 use crate::rules::Rules;
 use crate::text::{Reader, Refusal, State};
+use crate::writer::Writer;
 
 /// Where the inventory can be read.
 pub const INVENTORY_PAGE: &str = "/redaction/inventory";
@@ -76,12 +77,8 @@ impl Redaction {
             let reason = match why {
                 Refusal::Finding(kind) => kind.name(),
                 Refusal::Key => "a key",
-                Refusal::Failed => "not editable",
             };
-            match why {
-                Refusal::Failed => self.metrics.failed.add(*items),
-                _ => self.metrics.refused.add(*items),
-            }
+            self.metrics.refused.add(*items);
             if !reasons.contains(&reason) {
                 reasons.push(reason);
             }
@@ -97,13 +94,27 @@ impl Redaction {
 impl Edit for Redaction {
     fn edit(&self, batch: &mut OpenBatch) -> Result<Accepted, DeliveryError> {
         let mut state = self.take_state();
-        let context = Arc::clone(batch.context());
-        let mut reader = Reader::new(&self.rules, &mut state, context.tenant_name());
-        let mut pass = Pass::new(&mut reader, batch.editor_mut());
-        pass.run();
-        let refused = pass.refused;
+        state.renderer.derived.enter(batch.context().tenant_name());
+        let editor = batch.editor_mut();
+        let (signal, mut position, mut refused) = (editor.signal(), 0, Vec::new());
+        let outcome = editor.rewrite_segments(|request| {
+            let writer = Writer::new(request, state.growth.capacity(request.len()));
+            let reader = Reader::new(&self.rules, &mut state, writer);
+            let (left, rewritten) = Pass::new(signal, reader, position, &mut refused).run();
+            position = left;
+            if let Some(Rewritten { body, .. }) = &rewritten {
+                state.growth.learn(request.len(), body.len());
+            }
+            rewritten
+        });
         self.give_back(state);
-        Ok(self.settle(batch, &refused))
+        match outcome {
+            Ok(_) => Ok(self.settle(batch, &refused)),
+            Err(error) => {
+                self.metrics.failed.add(batch.editor().items());
+                Err(DeliveryError::permanent(format!("`{}` cannot write the batch: {error}", self.id)))
+            }
+        }
     }
 }
 

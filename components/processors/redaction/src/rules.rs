@@ -142,6 +142,8 @@ pub(crate) struct Rules {
     pub(crate) unknown_fields: Fate,
     pub(crate) binary_values: Fate,
     pub(crate) value_bytes_max: usize,
+    /// Nothing but detectors looks at values that no sanitizer applies to, and nobody is told which changed.
+    pub(crate) only_detects: bool,
 }
 
 /// Attributes that the summary consists of, which stay when keys have to be allowed.
@@ -194,6 +196,9 @@ impl Rules {
             unknown_fields: config.unknown_fields,
             binary_values: config.binary_values,
             value_bytes_max: usize::try_from(config.value_bytes_max).unwrap_or(usize::MAX),
+            only_detects: config.allowed_values.is_empty()
+                && config.blocked_values.is_empty()
+                && config.summary == Summary::Silent,
         })
     }
 

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use crate::inventory::{ENTRIES_MAX, Entry};
 use crate::path::Path;
 use crate::rules::Rule;
+use crate::same::is_same;
 
 const RECENT: usize = 64;
 
@@ -29,7 +30,7 @@ impl Tally {
         if let Some((known, sum)) = recent
             && known.rule == rule
             && path.reads(&known.path)
-            && *known.service == *service
+            && is_same(known.service.as_bytes(), service.as_bytes())
         {
             *sum += count;
             return;

@@ -1,8 +1,9 @@
 //! From a message to the same message without what must not leave: driven by the schema, over serialized bytes.
 //!
-//! Nothing is opened and nothing is copied as long as everything may stay. Whatever the schema calls a string is read as
-//! text, wherever it is; attributes, values, lists and maps are read to their ends; fields that the schema does not know
-//! go. Every occurrence of a field is read, so that none hides another.
+//! Nothing is opened and nothing is copied as long as everything may stay; what changes is written where it stands, see
+//! [`crate::writer`]. Whatever the schema calls a string is read as text, wherever it is; attributes, values, lists and
+//! maps are read to their ends; fields that the schema does not know go. Every occurrence of a field is read, so that none
+//! hides another.
 //!
 //! Recursion is bounded by validation, which bounds how deep messages nest.
 
@@ -13,18 +14,16 @@ use pdata::schema::{
     ANY_VALUE, EXPONENTIAL_HISTOGRAM_DATA_POINT, HISTOGRAM_DATA_POINT, KEY_VALUE, Kind, LOG_RECORD, Label, Message,
     NUMBER_DATA_POINT, RESOURCE, SCOPE, SPAN, SPAN_EVENT, SUMMARY_DATA_POINT,
 };
-use pdata::wire::{
-    FIXED64, Fields, LEN, RawField, VARINT, put_len, put_tag, put_varint, read_field, read_varint, varint_len,
-};
+use pdata::wire::{Fields, LEN, VARINT, put_len, read_varint};
 
 use crate::cache::Cache;
 use crate::config::{Action, Fate};
 use crate::path::Path;
-use crate::rebuild::{Buffer, Rebuild};
 use crate::rules::{KeyFate, KeyRule, Rule};
 use crate::sanitize::Applied;
 use crate::summary;
 use crate::text::{Reader, Refusal, Verdict};
+use crate::writer::Field;
 
 /// What a map of attributes is part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,35 +36,6 @@ pub(crate) enum Mode {
     Nested,
     /// A log's body, or a map inside it.
     Body,
-}
-
-/// What becomes of a part of a message.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Keep,
-    Remove,
-    Replace(Buffer),
-}
-
-/// The field at `at`; quick for what most of an item is: attributes and strings of up to 127 bytes, times, small numbers.
-#[inline]
-fn next_field(source: &[u8], at: usize) -> Option<RawField> {
-    let [tag @ 0..=0x7f, rest @ ..] = source.get(at..)? else {
-        return if at < source.len() { any_field(source, at) } else { None };
-    };
-    let (header, len) = match (tag & 7, rest) {
-        (LEN, [len @ 0..=0x7f, rest @ ..]) if usize::from(*len) <= rest.len() => (2, usize::from(*len)),
-        (FIXED64, [_, _, _, _, _, _, _, _, ..]) => (1, 8),
-        (VARINT, [0..=0x7f, ..]) => (1, 1),
-        _ => return any_field(source, at),
-    };
-    let value = at + header..at + header + len;
-    let end = value.end;
-    (tag >> 3 > 0).then_some(RawField { number: u32::from(tag >> 3), wire_type: tag & 7, start: at, value, end })
-}
-
-fn any_field(source: &[u8], at: usize) -> Option<RawField> {
-    read_field(source, at).ok()
 }
 
 fn is_table(table: &Message, known: &[&'static Message]) -> bool {
@@ -89,104 +59,130 @@ fn is_treated_by_the_collector(table: &Message) -> bool {
     )
 }
 
+/// What becomes of a part whose content is written by then.
+type Outcome = Result<Fate, Refusal>;
+
 impl Reader<'_> {
-    /// What becomes of a message; nothing if it stays as it is.
+    /// Reads the content of a field, and puts its length right or takes it out.
+    #[inline]
+    pub(crate) fn within(&mut self, field: Field, read: impl FnOnce(&mut Self) -> Outcome) -> Result<(), Refusal> {
+        let mark = self.writer.mark();
+        match read(self)? {
+            Fate::Keep => self.writer.close(mark, field),
+            Fate::Remove => {
+                self.writer.back_to(mark);
+                self.writer.cut(field.start(), field.end());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out a field that the schema does not know, if such fields go.
+    pub(crate) fn unknown(&mut self, field: Field, path: &Path<'_>) {
+        if self.rules.unknown_fields == Fate::Remove {
+            self.note(Rule::UnknownField, path);
+            self.writer.cut(field.start(), field.end());
+        }
+    }
+
+    /// What cannot be read to the end of a message, which validation has seen to, does not stay.
+    #[inline]
+    pub(crate) fn unreadable(&mut self, at: usize, end: usize) {
+        if at < end {
+            self.writer.cut(at, end);
+        }
+    }
+
+    /// Reads the message between two places of the source.
     pub(crate) fn message(
         &mut self,
         table: &'static Message,
-        source: &[u8],
+        start: usize,
+        end: usize,
         path: &Path<'_>,
-    ) -> Result<Option<Buffer>, Refusal> {
+    ) -> Result<(), Refusal> {
         if !self.summarizes() || !is_treated_by_the_collector(table) {
-            return self.fields(table, source, path);
+            return self.fields(table, start, end, path);
         }
         let around = (std::mem::take(&mut self.lists), std::mem::take(&mut self.body));
-        let outcome = self.fields(table, source, path);
+        let mark = self.writer.mark();
+        let outcome = self.fields(table, start, end, path);
         let (lists, body) = (std::mem::replace(&mut self.lists, around.0), std::mem::replace(&mut self.body, around.1));
-        let changed = outcome?;
-        let told =
-            summary::apply(table, changed.as_deref().map_or(source, Vec::as_slice), lists, body, self.rules.summary);
-        Ok(told.map(Buffer::from).or(changed))
+        outcome?;
+        if lists.told() + body.told() > 0 {
+            let how = self.rules.summary;
+            self.writer.rewrite(mark, start, end, |message| summary::apply(table, message, lists, body, how));
+        }
+        Ok(())
     }
 
-    fn fields(&mut self, table: &'static Message, source: &[u8], path: &Path<'_>) -> Result<Option<Buffer>, Refusal> {
-        let mut out = Rebuild::new(source);
-        let mut end = 0;
+    fn fields(&mut self, table: &'static Message, start: usize, end: usize, path: &Path<'_>) -> Result<(), Refusal> {
+        let source = self.writer.source().get(..end).unwrap_or_default();
         let pairs = table.attributes_number();
         let in_pairs = path.name(table.field(pairs).map_or("", |field| field.name).as_bytes());
-        let is_read = self.rules.everywhere || is_treated_by_the_collector(table);
-        let mode = if is_treated_by_the_collector(table) { Mode::Attributes } else { Mode::Further };
-        while let Some(field) = next_field(source, end) {
-            end = field.end;
-            let content = source.get(field.value.clone()).unwrap_or_default();
-            if field.number == pairs && field.wire_type == LEN {
-                if !is_read {
-                    continue;
-                }
-                match self.pair(content, mode, &in_pairs)? {
-                    Outcome::Keep => {}
-                    Outcome::Remove => out.cut(&field),
-                    Outcome::Replace(new) => out.put(&field, field.number, &new),
+        let is_treated = is_treated_by_the_collector(table);
+        let is_read = self.rules.everywhere || is_treated;
+        let mode = if is_treated { Mode::Attributes } else { Mode::Further };
+        let mut at = start;
+        while let Some(field) = Field::read(source, at) {
+            at = field.end();
+            if field.number() == pairs && field.wire_type() == LEN {
+                if is_read {
+                    self.within(field, |reader| reader.pair(field.content(), field.end(), mode, &in_pairs))?;
                 }
                 continue;
             }
-            let known = table.field(field.number).filter(|known| {
-                let packed = known.label == Label::Repeated && field.wire_type == LEN;
-                packed || field.wire_type == known.kind.wire_type()
-            });
-            let Some(known) = known else {
-                if self.rules.unknown_fields == Fate::Remove {
-                    self.note(Rule::UnknownField, path);
-                    out.cut(&field);
-                }
+            let Some(known) = known(table, field) else {
+                self.unknown(field, path);
                 continue;
             };
-            let outcome = match known.kind {
+            match known.kind {
                 Kind::String => {
-                    let sanitizers = self.sanitizers_of_field(table, field.number, source, content);
-                    self.string(content, sanitizers, &path.name(known.name.as_bytes()))?
+                    let name = source.get(field.content()..field.end()).unwrap_or_default();
+                    let message = source.get(start..).unwrap_or_default();
+                    let sanitizers = self.sanitizers_of_field(table, field.number(), message, name);
+                    self.string(field, sanitizers, &path.name(known.name.as_bytes()))?;
                 }
                 Kind::Message(inner) | Kind::Item(inner) => {
                     let path = path.name(known.name.as_bytes());
-                    if std::ptr::eq(inner, &raw const ANY_VALUE) {
-                        self.body(content, &path)?
-                    } else {
+                    self.within(field, |reader| {
+                        if std::ptr::eq(inner, &raw const ANY_VALUE) {
+                            return reader.body(field.content(), field.end(), &path);
+                        }
                         debug_assert!(
                             !std::ptr::eq(inner, &raw const KEY_VALUE),
                             "attributes are told by their number"
                         );
-                        self.message(inner, content, &path)?.map_or(Outcome::Keep, Outcome::Replace)
-                    }
+                        reader.message(inner, field.content(), field.end(), &path)?;
+                        Ok(Fate::Keep)
+                    })?;
                 }
                 // IDs, numbers, enumerations.
-                _ => Outcome::Keep,
-            };
-            match outcome {
-                Outcome::Keep => {}
-                Outcome::Remove => out.cut(&field),
-                Outcome::Replace(new) => out.put(&field, field.number, &new),
+                _ => {}
             }
         }
-        Ok(out.finish(end))
+        self.unreadable(at, end);
+        Ok(())
     }
 
-    /// What becomes of a string that is no attribute: a name, a message, a unit, a URL of a schema, …
-    pub(crate) fn string(&mut self, text: &[u8], sanitizers: Applied, path: &Path<'_>) -> Result<Outcome, Refusal> {
-        if !self.rules.everywhere {
-            return Ok(self.sanitized(text, sanitizers, path));
-        }
-        Ok(match self.text(text, Place::text(), sanitizers, path)? {
-            Verdict::Clean | Verdict::Allowed => Outcome::Keep,
-            Verdict::Replaced(new) => Outcome::Replace(utf8(new)),
-            Verdict::Removed => Outcome::Remove,
+    /// Reads a string that is no attribute: a name, a message, a unit, a URL of a schema, …
+    pub(crate) fn string(&mut self, field: Field, sanitizers: Applied, path: &Path<'_>) -> Result<(), Refusal> {
+        self.within(field, |reader| {
+            if !reader.rules.everywhere {
+                reader.sanitized(field.content(), field.end(), sanitizers, path);
+                return Ok(Fate::Keep);
+            }
+            let verdict = reader.text(field.content(), field.end(), Place::text(), sanitizers, path)?;
+            Ok(if verdict == Verdict::Removed { Fate::Remove } else { Fate::Keep })
         })
     }
 
     /// As the Collector does it: names of spans meet the sanitizers and nothing else.
-    fn sanitized(&mut self, text: &[u8], sanitizers: Applied, path: &Path<'_>) -> Outcome {
+    fn sanitized(&mut self, start: usize, end: usize, sanitizers: Applied, path: &Path<'_>) {
         let rules = self.rules;
+        let text = self.writer.source().get(start..end).unwrap_or_default();
         if sanitizers.is_none() || rules.allowed_values.iter().any(|pattern| pattern.is_match(text)) {
-            return Outcome::Keep;
+            return;
         }
         let mut changed = None;
         if sanitizers.url
@@ -199,7 +195,10 @@ impl Reader<'_> {
             self.note(Rule::Database, path);
             changed = Some(new);
         }
-        changed.map_or(Outcome::Keep, |new| Outcome::Replace(utf8(new.into())))
+        if let Some(new) = changed {
+            let new = String::from_utf8_lossy(&new);
+            self.writer.replace(start, end, |out| out.extend_from_slice(new.as_bytes()));
+        }
     }
 
     /// The sanitizers for names of client and server spans.
@@ -220,7 +219,7 @@ impl Reader<'_> {
     }
 
     /// What is decided about a key, and the key that takes its place. `None` in place of the rule: it goes.
-    fn key(&mut self, key: &[u8], path: &Path<'_>) -> Result<(Option<KeyRule>, Option<Buffer>), Refusal> {
+    fn key(&mut self, key: &[u8], path: &Path<'_>) -> Result<(Option<KeyRule>, Option<Vec<u8>>), Refusal> {
         if let Some(rule) = self.state.cache.key(key) {
             return Ok((Some(rule), None));
         }
@@ -228,9 +227,9 @@ impl Reader<'_> {
         let is_read = self.rules.everywhere && !rule.is_vouched && self.rules.reads_values();
         if is_read {
             // The path must not name the key.
-            match self.text(key, Place::text(), Applied::default(), &path.name(b"(key)"))? {
+            match self.read(key, Place::text(), Applied::default(), &path.name(b"(key)"))? {
                 Verdict::Clean | Verdict::Allowed => {}
-                Verdict::Replaced(new) => return Ok((Some(rule), Some(utf8(new)))),
+                Verdict::Replaced(new) => return Ok((Some(rule), Some(new))),
                 Verdict::Removed => return Ok((None, None)),
             }
         }
@@ -238,52 +237,77 @@ impl Reader<'_> {
         Ok((Some(rule), None))
     }
 
-    /// What becomes of an attribute, or of an entry of a map.
-    pub(crate) fn pair(&mut self, pair: &[u8], mode: Mode, path: &Path<'_>) -> Result<Outcome, Refusal> {
+    /// Reads an attribute, or an entry of a map.
+    #[inline]
+    pub(crate) fn pair(&mut self, start: usize, end: usize, mode: Mode, path: &Path<'_>) -> Outcome {
+        let pair = self.writer.source().get(start..end).unwrap_or_default();
         if !self.summarizes()
             && let Some(plain) = Plain::of(pair)
             && let Some(rule) = self.state.cache.key(plain.key)
             && rule.fate == KeyFate::Read
             && mode != Mode::Body
         {
-            return self.plain_pair(&plain, rule, path);
+            match plain.value {
+                PlainValue::Text(text) => return self.plain_pair(&plain, text, start, end, rule, path),
+                PlainValue::SmallNumber if !self.rules.all_types => return Ok(Fate::Keep),
+                PlainValue::SmallNumber => {}
+            }
         }
-        self.read_pair(pair, mode, path)
+        self.read_pair(start, end, mode, path)
     }
 
     /// An attribute as every SDK writes it, under a key that may stay: most of all attributes.
-    fn plain_pair(&mut self, plain: &Plain<'_>, rule: KeyRule, path: &Path<'_>) -> Result<Outcome, Refusal> {
-        let Plain { pair, key, text } = *plain;
+    fn plain_pair(
+        &mut self,
+        plain: &Plain<'_>,
+        text: &[u8],
+        start: usize,
+        end: usize,
+        rule: KeyRule,
+        path: &Path<'_>,
+    ) -> Outcome {
+        let Plain { pair, key, .. } = *plain;
         let costly = text.len() > COSTLY_BYTES || rule.sense.is_sql();
         let place = if costly { Cache::pair_place(pair) } else { None };
         if place.is_some_and(|place| self.state.cache.is_clean_pair(place, pair)) {
-            return Ok(Outcome::Keep);
+            return Ok(Fate::Keep);
         }
-        let noted = self.noted;
+        let (noted, mark) = (self.noted, self.writer.mark());
+        let content = end - text.len();
         let text_place = Place::of_known_key(key, rule.sense);
-        match self.text(text, text_place, rule.sanitizers, &path.name(key))? {
+        match self.text(content, end, text_place, rule.sanitizers, &path.name(key))? {
             Verdict::Clean | Verdict::Allowed => {
                 if let Some(place) = place
                     && self.noted == noted
                 {
                     self.state.cache.put_pair(place, pair);
                 }
-                Ok(Outcome::Keep)
+                Ok(Fate::Keep)
             }
-            Verdict::Replaced(new) => Ok(Outcome::Replace(text_pair(key, &utf8(new)))),
-            Verdict::Removed => Ok(Outcome::Remove),
+            Verdict::Replaced(()) => {
+                let value = start + 2 + key.len();
+                let around = [Field::delimited(value + 2, content, end), Field::delimited(value, value + 2, end)];
+                for field in around.into_iter().flatten() {
+                    self.writer.close(mark, field);
+                }
+                Ok(Fate::Keep)
+            }
+            Verdict::Removed => Ok(Fate::Remove),
         }
     }
 
-    fn read_pair(&mut self, pair: &[u8], mode: Mode, path: &Path<'_>) -> Result<Outcome, Refusal> {
+    #[inline(never)]
+    fn read_pair(&mut self, start: usize, end: usize, mode: Mode, path: &Path<'_>) -> Outcome {
+        let source = self.writer.source().get(..end).unwrap_or_default();
+        let pair = source.get(start..).unwrap_or_default();
         let parts = Parts::of(pair);
         let key = parts.key(pair);
         let (rule, new_key) = self.key(key, path)?;
-        let shown = new_key.as_deref().map_or(key, Vec::as_slice);
+        let shown = new_key.as_deref().unwrap_or(key);
         let here = path.name(shown);
         let Some(rule) = rule else {
             self.tell_removed(mode, b"(key)", path);
-            return Ok(Outcome::Remove);
+            return Ok(Fate::Remove);
         };
         match rule.fate {
             KeyFate::Ignored => {
@@ -294,12 +318,12 @@ impl Reader<'_> {
                         Mode::Further | Mode::Nested => {}
                     }
                 }
-                return Ok(Outcome::Keep);
+                return Ok(Fate::Keep);
             }
             KeyFate::NotAllowed if mode != Mode::Nested => {
                 self.note(Rule::NotAllowedKey, path);
                 self.tell_removed(mode, shown, &here);
-                return Ok(Outcome::Remove);
+                return Ok(Fate::Remove);
             }
             KeyFate::Forbidden => {
                 self.note(Rule::ForbiddenKey, &here);
@@ -307,66 +331,62 @@ impl Reader<'_> {
             }
             _ => {}
         }
-        let mut out = Rebuild::new(pair);
-        let mut end = 0;
         let mut changed = new_key.is_some();
-        for field in Fields::new(pair) {
-            end = field.end;
-            match (field.number, field.wire_type) {
+        let mut at = start;
+        while let Some(field) = Field::read(source, at) {
+            at = field.end();
+            match (field.number(), field.wire_type()) {
                 (KEY, LEN) => {
                     if let Some(key) = &new_key {
-                        out.put(&field, KEY, key);
+                        self.writer.replace(field.start(), field.end(), |out| put_len(out, KEY, key));
                     }
                 }
                 (VALUE, LEN) => {
-                    let value = pair.get(field.value.clone()).unwrap_or_default();
-                    match self.value_of_key(value, key, rule, mode, &here)? {
-                        Outcome::Keep => {}
-                        Outcome::Remove => {
-                            self.tell_removed(mode, shown, &here);
-                            return Ok(Outcome::Remove);
+                    let mark = self.writer.mark();
+                    match self.value_of_key(field.content(), field.end(), key, rule, mode, &here)? {
+                        Fate::Keep => {
+                            changed |= self.writer.is_changed_since(mark);
+                            self.writer.close(mark, field);
                         }
-                        Outcome::Replace(new) => {
-                            changed = true;
-                            out.put(&field, VALUE, &new);
+                        Fate::Remove => {
+                            self.tell_removed(mode, shown, &here);
+                            return Ok(Fate::Remove);
                         }
                     }
                 }
                 (KEY_STRINDEX, VARINT) => {}
-                _ => {
-                    if self.rules.unknown_fields == Fate::Remove {
-                        self.note(Rule::UnknownField, &here);
-                        out.cut(&field);
-                    }
-                }
+                _ => self.unknown(field, &here),
             }
         }
+        self.unreadable(at, end);
         if changed && mode == Mode::Attributes && self.summarizes() {
             self.lists.masked.push(String::from_utf8_lossy(shown).into_owned());
         }
-        Ok(out.finish(end).map_or(Outcome::Keep, Outcome::Replace))
+        Ok(Fate::Keep)
     }
 
-    /// What becomes of the value of an attribute, by what is decided about its key.
+    /// Reads the value of an attribute, by what is decided about its key.
     fn value_of_key(
         &mut self,
-        value: &[u8],
+        start: usize,
+        end: usize,
         key: &[u8],
         rule: KeyRule,
         mode: Mode,
         path: &Path<'_>,
-    ) -> Result<Outcome, Refusal> {
-        match rule.fate {
+    ) -> Outcome {
+        let value = self.writer.source().get(start..end).unwrap_or_default();
+        let masked = match rule.fate {
             KeyFate::High => {
                 self.note(Rule::HighKey, path);
                 if self.rules.default_action == Action::Drop {
-                    return Ok(Outcome::Remove);
+                    return Ok(Fate::Remove);
                 }
                 let mut text = Vec::new();
                 let whole = value::text_of(value);
                 let rules = self.rules;
                 self.state.renderer.put_whole(rules.default_action, &rules.keys, &whole, &mut text);
-                Ok(Outcome::Replace(value::string(&text).into()))
+                text
             }
             KeyFate::Blocked => {
                 let all = self.rules.all_types && mode != Mode::Body;
@@ -378,7 +398,7 @@ impl Reader<'_> {
                     && self.rules.allowed_values.iter().any(|pattern| pattern.is_match(&text))
                 {
                     self.tell_allowed(mode, path);
-                    return Ok(Outcome::Keep);
+                    return Ok(Fate::Keep);
                 }
                 self.note(Rule::BlockedKey, path);
                 self.tell_body_masked(mode, path);
@@ -390,19 +410,20 @@ impl Reader<'_> {
                     }
                     self.rules.masker.put(line, &mut masked);
                 }
-                Ok(Outcome::Replace(value::string(&masked).into()))
+                masked
             }
             _ => {
                 let sanitizers = if mode == Mode::Body { self.rules.sanitizers.of_body() } else { rule.sanitizers };
-                let outcome = self.value(value, Place::of_known_key(key, rule.sense), sanitizers, mode, path)?;
-                Ok(outcome)
+                return self.value(start, end, Place::of_known_key(key, rule.sense), sanitizers, mode, path);
             }
-        }
+        };
+        self.put_string(start, end, &masked);
+        Ok(Fate::Keep)
     }
 
-    /// What becomes of a log's body.
-    fn body(&mut self, value: &[u8], path: &Path<'_>) -> Result<Outcome, Refusal> {
-        self.value(value, Place::text(), self.rules.sanitizers.of_body(), Mode::Body, path)
+    /// Reads a log's body.
+    fn body(&mut self, start: usize, end: usize, path: &Path<'_>) -> Outcome {
+        self.value(start, end, Place::text(), self.rules.sanitizers.of_body(), Mode::Body, path)
     }
 
     fn tell_removed(&mut self, mode: Mode, key: &[u8], path: &Path<'_>) {
@@ -450,11 +471,17 @@ const KEY_STRINDEX: u32 = 3;
 /// Texts of attributes that are longer than this are worth remembering.
 const COSTLY_BYTES: usize = 32;
 
-/// An attribute whose value is a text, in the form every SDK writes: key, then value, nothing else, lengths of one byte.
+/// An attribute in the form every SDK writes: key, then value, nothing else, lengths of one byte.
 struct Plain<'p> {
     pair: &'p [u8],
     key: &'p [u8],
-    text: &'p [u8],
+    value: PlainValue<'p>,
+}
+
+enum PlainValue<'p> {
+    Text(&'p [u8]),
+    /// An integer so small that detectors do not look at it.
+    SmallNumber,
 }
 
 impl<'p> Plain<'p> {
@@ -462,25 +489,29 @@ impl<'p> Plain<'p> {
     fn of(pair: &'p [u8]) -> Option<Self> {
         let [KEY_TAG, key_len @ 0..=0x7f, rest @ ..] = pair else { return None };
         let (key, value) = rest.split_at_checked(usize::from(*key_len))?;
-        let [VALUE_TAG, value_len @ 0..=0x7f, value::TEXT_TAG, text_len @ 0..=0x7f, text @ ..] = value else {
+        let [VALUE_TAG, value_len @ 0..=0x7f, value @ ..] = value else { return None };
+        if usize::from(*value_len) != value.len() {
             return None;
+        }
+        let value = match value {
+            [value::TEXT_TAG, len @ 0..=0x7f, text @ ..] if usize::from(*len) == text.len() => PlainValue::Text(text),
+            [value::INT_TAG, 0..=0x7f] | [value::INT_TAG, 0x80..=0xff, 0..=0x7f] => PlainValue::SmallNumber,
+            _ => return None,
         };
-        let whole = usize::from(*value_len) == text.len() + 2 && usize::from(*text_len) == text.len();
-        whole.then_some(Self { pair, key, text })
+        Some(Self { pair, key, value })
     }
 }
 
 const KEY_TAG: u8 = (KEY as u8) << 3 | LEN;
 const VALUE_TAG: u8 = (VALUE as u8) << 3 | LEN;
 
-/// A serialized attribute whose value is a text.
-fn text_pair(key: &[u8], text: &[u8]) -> Buffer {
-    let mut out = Buffer::new(key.len() + text.len() + 24);
-    put_len(&mut out, KEY, key);
-    put_tag(&mut out, VALUE, LEN);
-    put_varint(&mut out, (1 + varint_len(text.len() as u64) + text.len()) as u64);
-    put_len(&mut out, value::STRING, text);
-    out
+/// The schema's field, if the field is of its type.
+#[inline]
+pub(crate) fn known(table: &'static Message, field: Field) -> Option<&'static pdata::schema::Field> {
+    table.field(field.number()).filter(|known| {
+        let packed = known.label == Label::Repeated && field.wire_type() == LEN;
+        packed || field.wire_type() == known.kind.wire_type()
+    })
 }
 
 /// Where the key of a pair is.
@@ -499,14 +530,5 @@ impl Parts {
 
     fn key<'p>(&self, pair: &'p [u8]) -> &'p [u8] {
         pair.get(self.0.clone()).unwrap_or_default()
-    }
-}
-
-/// Text that is certainly UTF-8: a pattern may cut through a character.
-pub(crate) fn utf8(text: Buffer) -> Buffer {
-    if std::str::from_utf8(&text).is_ok() {
-        text
-    } else {
-        String::from_utf8_lossy(&text).into_owned().into_bytes().into()
     }
 }

@@ -171,6 +171,37 @@ fn forbidden_findings_refuse_the_item_and_nothing_else() {
 }
 
 #[test]
+fn a_forbidden_resource_behind_its_items_takes_those_along() {
+    let field = |number: u32, parts: &[&[u8]]| {
+        let mut out = Vec::new();
+        pdata::wire::put_len(&mut out, number, &parts.concat());
+        out
+    };
+    let item = |text: &str| field(2, &[&field(3, &[text.as_bytes()])]);
+    let group = |items: &[Vec<u8>], resource: &str| {
+        let items: Vec<&[u8]> = items.iter().map(Vec::as_slice).collect();
+        let pair = field(1, &[&field(1, &[b"k"]), &field(2, &[&field(1, &[resource.as_bytes()])])]);
+        field(1, &[&field(2, &items), &field(1, &[&pair])])
+    };
+    let iban = "DE89370400440532013000";
+    let body = [
+        group(&[item("jane@x.org"), item("first")], "clean"),
+        group(&[item("second"), item(iban), item("jane@x.org")], iban),
+        group(&[item(iban)], "clean"),
+        group(&[item(iban), item("last")], "clean"),
+    ]
+    .concat();
+    let rig = Rig::new("{allow_all_keys: true, detectors: all, tiers: {forbidden: [iban]}}", Signal::Logs);
+    let (out, accepted) = rig.pass(Signal::Logs, &body);
+    let expected =
+        [group(&[item("<REDACTED_EMAIL>"), item("first")], "clean"), group(&[item("last")], "clean")].concat();
+    assert_eq!(out.escape_ascii().to_string(), expected.escape_ascii().to_string());
+    assert_eq!(accepted.rejected_items, 5, "the one refused by itself counts once");
+    let totals = rig.world.totals(Signal::Logs);
+    assert_eq!((totals.rejected, totals.delivered), (5, 3));
+}
+
+#[test]
 fn dropping_takes_the_entry_it_is_in() {
     let yaml = "{allow_all_keys: true, detectors: [email], action: drop, summary: debug}";
     let mail = || text("jane@x.org");

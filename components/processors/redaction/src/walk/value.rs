@@ -6,19 +6,20 @@ use pdata::view::ValueView;
 use pdata::wire::{FIXED64, Fields, LEN, VARINT, read_varint};
 use value_text::Text;
 
-use super::{Mode, Outcome, next_field, utf8};
+use super::{Mode, Outcome};
 use crate::config::Fate;
 use crate::path::Path;
-use crate::rebuild::{Buffer, Rebuild};
 use crate::rules::Rule;
 use crate::sanitize::Applied;
 use crate::text::{Reader, Refusal, Verdict};
+use crate::writer::Field;
 
 /// Fields of `AnyValue`.
 pub(super) const STRING: u32 = 1;
 pub(super) const TEXT_TAG: u8 = (STRING as u8) << 3 | LEN;
 const BOOL: u32 = 2;
 const INT: u32 = 3;
+pub(super) const INT_TAG: u8 = (INT as u8) << 3 | VARINT;
 const DOUBLE: u32 = 4;
 const LIST: u32 = 5;
 const MAP: u32 = 6;
@@ -27,14 +28,6 @@ const STRINDEX: u32 = 8;
 
 /// The least number that detectors look at unless all types are redacted: nine digits.
 const NUMBER_MIN: f64 = 1e8;
-
-/// A serialized value of type string.
-pub(super) fn string(text: &[u8]) -> Vec<u8> {
-    let text = String::from_utf8_lossy(text);
-    let mut out = Vec::with_capacity(text.len() + 6);
-    Value::Str(&text).encode(&mut out);
-    out
-}
 
 /// The text of a value of type string; empty for others.
 pub(super) fn str_of(value: &[u8]) -> Vec<u8> {
@@ -63,50 +56,62 @@ fn double(content: &[u8]) -> f64 {
 }
 
 impl Reader<'_> {
-    /// What becomes of a value.
+    /// Writes a value of type string in place of another, changed or not.
+    pub(super) fn put_string(&mut self, start: usize, end: usize, text: &[u8]) {
+        let text = String::from_utf8_lossy(text);
+        self.writer.replace(start, end, |out| Value::Str(&text).encode(out));
+    }
+
+    /// Reads a value.
     pub(super) fn value(
         &mut self,
-        source: &[u8],
+        start: usize,
+        end: usize,
         place: Place<'_>,
         sanitizers: Applied,
         mode: Mode,
         path: &Path<'_>,
-    ) -> Result<Outcome, Refusal> {
-        let mut out = Rebuild::new(source);
-        let mut end = 0;
-        while let Some(field) = next_field(source, end) {
-            end = field.end;
-            let content = source.get(field.value.clone()).unwrap_or_default();
-            let outcome = match (field.number, field.wire_type) {
+    ) -> Outcome {
+        let source = self.writer.source().get(..end).unwrap_or_default();
+        let before = self.writer.mark();
+        let mut at = start;
+        while let Some(field) = Field::read(source, at) {
+            at = field.end();
+            let (content, end) = (field.content(), field.end());
+            let mark = self.writer.mark();
+            let fate = match (field.number(), field.wire_type()) {
                 (STRING, LEN) => {
-                    let verdict = self.text(content, place, sanitizers, path)?;
-                    self.verdict(verdict, mode, path, utf8)
+                    let verdict = self.text(content, end, place, sanitizers, path)?;
+                    self.fate(&verdict, mode, path)
                 }
                 (BOOL | INT, VARINT) | (DOUBLE, FIXED64) => {
-                    match self.number(field.number, content, place, sanitizers, mode, path)? {
-                        // A string takes the place of a number.
-                        Outcome::Replace(text) => return Ok(Outcome::Replace(string(&text).into())),
-                        other => other,
+                    let number = source.get(content..end).unwrap_or_default();
+                    let verdict = self.number(field.number(), number, place, sanitizers, mode, path)?;
+                    let fate = self.fate(&verdict, mode, path);
+                    if let Verdict::Replaced(text) = verdict {
+                        // A string takes the place of a number, and of all beside it.
+                        self.writer.back_to(before);
+                        self.put_string(start, source.len(), &text);
+                        return Ok(Fate::Keep);
                     }
+                    fate
                 }
-                (LIST, LEN) if self.enters(mode) => self.list(content, place, sanitizers, mode, path)?,
-                (MAP, LEN) if self.enters(mode) => self.map(content, mode, path)?,
-                (BYTES, LEN) => self.bytes(content, place, sanitizers, mode, path)?,
-                (LIST | MAP, LEN) | (STRINDEX, VARINT) => Outcome::Keep,
-                _ if self.rules.unknown_fields == Fate::Keep => Outcome::Keep,
+                (LIST, LEN) if self.enters(mode) => self.list(content, end, place, sanitizers, mode, path)?,
+                (MAP, LEN) if self.enters(mode) => self.map(content, end, mode, path)?,
+                (BYTES, LEN) => self.bytes(content, end, place, sanitizers, mode, path)?,
+                (LIST | MAP, LEN) | (STRINDEX, VARINT) => Fate::Keep,
                 _ => {
-                    self.note(Rule::UnknownField, path);
-                    out.cut(&field);
+                    self.unknown(field, path);
                     continue;
                 }
             };
-            match outcome {
-                Outcome::Keep => {}
-                Outcome::Remove => return Ok(Outcome::Remove),
-                Outcome::Replace(new) => out.put(&field, field.number, &new),
+            match fate {
+                Fate::Keep => self.writer.close(mark, field),
+                Fate::Remove => return Ok(Fate::Remove),
             }
         }
-        Ok(out.finish(end).map_or(Outcome::Keep, Outcome::Replace))
+        self.unreadable(at, end);
+        Ok(Fate::Keep)
     }
 
     /// Whether lists and maps are read. With `redact_all_types` always: the Collector looks at them as text then.
@@ -114,28 +119,19 @@ impl Reader<'_> {
         self.rules.everywhere || self.rules.all_types || mode == Mode::Body
     }
 
-    fn verdict(
-        &mut self,
-        verdict: Verdict,
-        mode: Mode,
-        path: &Path<'_>,
-        tidy: impl FnOnce(Buffer) -> Buffer,
-    ) -> Outcome {
+    /// What becomes of a value by what becomes of its text, and what the summary says of that.
+    #[inline]
+    fn fate<T>(&mut self, verdict: &Verdict<T>, mode: Mode, path: &Path<'_>) -> Fate {
         match verdict {
-            Verdict::Clean => Outcome::Keep,
-            Verdict::Allowed => {
-                self.tell_allowed(mode, path);
-                Outcome::Keep
-            }
-            Verdict::Replaced(new) => {
-                self.tell_body_masked(mode, path);
-                Outcome::Replace(tidy(new))
-            }
-            Verdict::Removed => Outcome::Remove,
+            Verdict::Clean => {}
+            Verdict::Allowed => self.tell_allowed(mode, path),
+            Verdict::Replaced(_) => self.tell_body_masked(mode, path),
+            Verdict::Removed => return Fate::Remove,
         }
+        Fate::Keep
     }
 
-    /// A number: as text if the configuration wants that, otherwise by the detectors alone.
+    /// What becomes of a number: as text if the configuration wants that, otherwise by the detectors alone.
     fn number(
         &mut self,
         number: u32,
@@ -144,7 +140,7 @@ impl Reader<'_> {
         sanitizers: Applied,
         mode: Mode,
         path: &Path<'_>,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<Verdict<Vec<u8>>, Refusal> {
         let all = self.rules.all_types || mode == Mode::Body;
         let size = match number {
             INT => read_varint(content, &mut 0).unwrap_or_default().cast_signed() as f64,
@@ -153,78 +149,75 @@ impl Reader<'_> {
         };
         let is_large = size.abs() >= NUMBER_MIN && self.rules.scanner.is_some() && self.rules.everywhere;
         if !all && !is_large {
-            return Ok(Outcome::Keep);
+            return Ok(Verdict::Clean);
         }
         let text = number_text(number, content);
         let text = text.as_bytes();
-        let verdict = if all { self.text(text, place, sanitizers, path)? } else { self.detect(text, place, path)? };
-        Ok(self.verdict(verdict, mode, path, utf8))
+        if all { self.read(text, place, sanitizers, path) } else { self.detect(text, place, path) }
     }
 
     fn bytes(
         &mut self,
-        content: &[u8],
+        start: usize,
+        end: usize,
         place: Place<'_>,
         sanitizers: Applied,
         mode: Mode,
         path: &Path<'_>,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Outcome {
         if !self.rules.everywhere && !self.rules.all_types {
-            return Ok(Outcome::Keep);
+            return Ok(Fate::Keep);
         }
-        if self.rules.binary_values == Fate::Remove && std::str::from_utf8(content).is_err() {
+        let bytes = self.writer.source().get(start..end).unwrap_or_default();
+        if self.rules.binary_values == Fate::Remove && std::str::from_utf8(bytes).is_err() {
             self.note(Rule::Binary, path);
-            return Ok(Outcome::Remove);
+            return Ok(Fate::Remove);
         }
-        let verdict = self.text(content, place, sanitizers, path)?;
-        Ok(self.verdict(verdict, mode, path, |new| new))
+        let verdict = self.text(start, end, place, sanitizers, path)?;
+        Ok(self.fate(&verdict, mode, path))
     }
 
     fn list(
         &mut self,
-        source: &[u8],
+        start: usize,
+        end: usize,
         place: Place<'_>,
         sanitizers: Applied,
         mode: Mode,
         path: &Path<'_>,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Outcome {
         let mode = if mode == Mode::Body { Mode::Body } else { Mode::Nested };
-        self.entries(source, path, |reader, content, index| {
-            reader.value(content, place, sanitizers, mode, &path.index(index))
+        self.entries(start, end, path, |reader, entry, index| {
+            reader.value(entry.content(), entry.end(), place, sanitizers, mode, &path.index(index))
         })
     }
 
-    fn map(&mut self, source: &[u8], mode: Mode, path: &Path<'_>) -> Result<Outcome, Refusal> {
+    fn map(&mut self, start: usize, end: usize, mode: Mode, path: &Path<'_>) -> Outcome {
         let mode = if mode == Mode::Body { Mode::Body } else { Mode::Nested };
-        self.entries(source, path, |reader, content, _| reader.pair(content, mode, path))
+        self.entries(start, end, path, |reader, entry, _| reader.pair(entry.content(), entry.end(), mode, path))
     }
 
     /// The messages in field 1 of a list or map.
     fn entries(
         &mut self,
-        source: &[u8],
+        start: usize,
+        end: usize,
         path: &Path<'_>,
-        mut entry: impl FnMut(&mut Self, &[u8], usize) -> Result<Outcome, Refusal>,
-    ) -> Result<Outcome, Refusal> {
+        mut entry: impl FnMut(&mut Self, Field, usize) -> Outcome,
+    ) -> Outcome {
         const VALUES: u32 = 1;
-        let mut out = Rebuild::new(source);
-        let (mut end, mut index) = (0, 0);
-        for field in Fields::new(source) {
-            end = field.end;
-            if (field.number, field.wire_type) != (VALUES, LEN) {
-                if self.rules.unknown_fields == Fate::Remove {
-                    self.note(Rule::UnknownField, path);
-                    out.cut(&field);
-                }
+        let source = self.writer.source().get(..end).unwrap_or_default();
+        let (mut at, mut index) = (start, 0);
+        while let Some(field) = Field::read(source, at) {
+            at = field.end();
+            if (field.number(), field.wire_type()) != (VALUES, LEN) {
+                self.unknown(field, path);
                 continue;
             }
-            match entry(self, source.get(field.value.clone()).unwrap_or_default(), index)? {
-                Outcome::Keep => {}
-                Outcome::Remove => out.cut(&field),
-                Outcome::Replace(new) => out.put(&field, VALUES, &new),
-            }
+            self.within(field, |reader| entry(reader, field, index))?;
             index += 1;
         }
-        Ok(out.finish(end).map_or(Outcome::Keep, Outcome::Replace))
+        self.unreadable(at, end);
+        Ok(Fate::Keep)
     }
 }
