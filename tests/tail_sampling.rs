@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 mod http;
+mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use component::Deadline;
 use weir::catalog::Catalog;
 use weir::service::{Service, ServiceOptions};
+use wire::Running;
 
 /// The body of the answer to a request, which is a good one.
 async fn ask(address: SocketAddr, request: &str, body: &str) -> String {
@@ -79,4 +81,103 @@ service:
     for (name, count) in [("sa", 2), ("sb", 0), ("sc", 2), ("sd", 0)] {
         assert_eq!(out.matches(&format!("\"name\":\"{name}\"")).count(), count, "{name}: {out}");
     }
+}
+
+/// A pipeline of one sampler with these settings, which writes to a file.
+struct Rig {
+    inlet: SocketAddr,
+    file: std::path::PathBuf,
+    running: Running,
+}
+
+fn yaml(inlet: SocketAddr, file: &std::path::Path, settings: &str) -> String {
+    format!(
+        "receivers: {{otlp: {{protocols: {{http: {{endpoint: '{inlet}'}}}}}}}}
+processors: {{tail_sampling: {{{settings}}}}}
+exporters: {{file: {{path: '{}'}}}}
+service:
+  telemetry: {{metrics: {{readers: [{{pull: {{exporter: {{prometheus: {{host: 127.0.0.1, port: 0}}}}}}}}]}}}}
+  pipelines: {{traces: {{receivers: [otlp], processors: [tail_sampling], exporters: [file]}}}}
+",
+        file.display()
+    )
+}
+
+impl Rig {
+    async fn start(name: &str, settings: &str) -> Self {
+        let file = std::env::temp_dir().join(format!("weir-tail-sampling-{name}-{}.json", std::process::id()));
+        let inlet = wire::free_address();
+        let running = Running::start(yaml(inlet, &file, settings), Catalog::default()).await;
+        Self { inlet, file, running }
+    }
+
+    async fn reload(&mut self, settings: &str) {
+        let report = self.running.reload(yaml(self.inlet, &self.file, settings)).await.unwrap();
+        assert_eq!(report.created, 1, "the sampler alone: {report:?}");
+    }
+
+    async fn send(&self, traces: &str, status: u32) {
+        for digit in traces.chars() {
+            ask(self.inlet, "POST /v1/traces", &trace(digit, status)).await;
+        }
+    }
+
+    async fn explain(&self, digit: char) -> String {
+        let page = self.running.service.telemetry().page_addrs().first().copied().unwrap();
+        let id: String = std::iter::repeat_n(digit, 32).collect();
+        ask(page, &format!("GET /tail_sampling/decisions?trace_id={id}"), "").await
+    }
+
+    /// The traces that came out, whole.
+    async fn stop(self) -> String {
+        self.running.stop().await;
+        let out = std::fs::read_to_string(&self.file).unwrap();
+        std::fs::remove_file(&self.file).unwrap();
+        let spans = |digit: &char| out.matches(&format!("\"name\":\"s{digit}\"")).count();
+        let kept: String = "0123456789abcdef".chars().filter(|digit| spans(digit) > 0).collect();
+        assert!(kept.chars().all(|digit| spans(&digit) == 2), "whole: {out}");
+        kept
+    }
+}
+
+/// Ten spans may be kept, ever; reloads give no others.
+#[tokio::test]
+async fn a_reload_gives_no_second_burst() {
+    let settings = |log: u32, burst: u32| {
+        let limit = format!("rate_limiting: {{spans_per_second: 0, burst_capacity: {burst}}}");
+        format!(
+            "max_spans_per_trace: 2, decision_log_size: {log}, policies: [{{name: some, type: rate_limiting, {limit}}}]"
+        )
+    };
+    let mut rig = Rig::start("limits", &settings(10, 10)).await;
+    rig.send("012", 0).await;
+    rig.reload(&settings(11, 10)).await;
+    rig.send("3456", 0).await;
+    rig.reload(&settings(11, 50)).await;
+    rig.send("789", 0).await;
+    rig.reload(&settings(12, 10).replace("name: some", "name: another")).await;
+    rig.send("a", 0).await;
+    assert_eq!(rig.stop().await, "01234a");
+}
+
+#[tokio::test]
+async fn what_arrives_decides_and_what_waits_is_decided_by_who_comes_next() {
+    let errors = "{name: errors, type: status_code, status_code: {status_codes: [ERROR]}}";
+    let mut rig =
+        Rig::start("ingest", &format!("sampling_strategy: span-ingest, decision_wait: 24h, policies: [{errors}]"))
+            .await;
+    rig.send("a", 2).await;
+    rig.send("bd", 0).await;
+    let told = rig.explain('a').await;
+    assert!(told.contains(r#""decision":"sampled","policy":"errors","cause":"ingest""#), "{told}");
+    assert_eq!(rig.explain('b').await.trim_end(), r#"{"tail_sampling":[]}"#, "it waits");
+    rig.send("c", 2).await;
+    // Traces of two spans wait for nothing there.
+    rig.reload("max_spans_per_trace: 2, policies: [{name: all, type: always_sample}]").await;
+    let told = rig.explain('b').await;
+    assert!(told.contains(r#""decision":"sampled","policy":"all","cause":"spans""#), "{told}");
+    let told = rig.explain('c').await;
+    assert!(told.contains(r#""policy":"errors","cause":"ingest""#), "{told}");
+    assert_eq!(rig.running.metric("weir_tail_sampling_split_traces", &[]), 0);
+    assert_eq!(rig.stop().await, "abcd");
 }
