@@ -36,7 +36,7 @@ def record():
 
 def cases():
     c = Cases("transform")
-    for family in (conversions, texts, patterns, collections, parsing, hashes, times, encodings, network, ids, xml):
+    for family in (conversions, texts, patterns, collections, parsing, hashes, times, locales, encodings, network, ids, xml):
         prefix = family.__name__
         for expression in family():
             add(c, f"{prefix}: {expression}", expression)
@@ -213,7 +213,6 @@ def times():
     found += [f'UnixNano(Time("2024-07-01 12:00", "%Y-%m-%d %H:%M", "{zone}"))' for zone in zones]
     found += ['UnixNano(Time("2024-03-10 02:30", "%Y-%m-%d %H:%M", "America/New_York"))', 'UnixNano(Time("2024-11-03 01:30", "%Y-%m-%d %H:%M", "America/New_York"))']
     found += [f'UnixNano(Time("{text}", "%Y-%m-%d %H:%M", "{zone}"))' for text, zone in (("2024-03-31 02:30", "Europe/Berlin"), ("2024-10-27 02:30", "Europe/Berlin"), ("2024-04-07 02:45", "Australia/Lord_Howe"), ("1900-01-01 00:00", "Europe/Paris"), ("2150-07-01 12:00", "Europe/Berlin"))]
-    found += [f'UnixNano(Time("{text}", "{form}", "UTC", "{locale}"))' for text, form, locale in (("29 février 2024", "%d %B %Y", "fr"), ("29 Februar 2024", "%d %B %Y", "de"), ("jeudi 29 février 2024", "%A %d %B %Y", "fr-FR"), ("29 Feb 2024", "%d %b %Y", "en"), ("29 Feb 2024", "%d %b %Y", "xx"), ("1 März 2024", "%e %B %Y", "de-DE"), ("1 mar. 2024", "%e %b %Y", "fr"))]
     moment = 'Time("2024-02-29T13:04:05.678901234", "%Y-%m-%dT%H:%M:%S.%s", "America/New_York")'
     moment = f'Time({a("stamp")}, "%Y-%m-%dT%H:%M:%S.%LZ")'
     for function in ("Year", "Month", "Day", "Hour", "Minute", "Second", "Nanosecond", "Weekday", "Unix", "UnixNano", "UnixMicro", "UnixMilli", "UnixSeconds"):
@@ -233,6 +232,54 @@ def times():
     found += [f'UnixNano({moment} + Duration("1h"))', f'UnixNano({moment} - Duration("1h"))', f'Nanoseconds(Duration("1h") + Duration("1m"))', f'Nanoseconds(Duration("1h") - Duration("1m"))', f'{moment} + {moment}', f'Nanoseconds(Duration("1h") * 2)', moment, 'Duration("1h")', f'UnixNano(Duration("1h") + {moment})', f'String({moment})', 'String(Duration("1h30m"))', f'Concat([{moment}, "x"], "-")', f'Format("%v", [{moment}])', f'Format("%v", [Duration("90s")])']
     found += [f'IsInt(UnixNano(Now()))', 'Now() > log.time', 'Year(Now()) >= 2024', f'[{moment}]', f'{{"t": {moment}}}', 'log.time', 'log.observed_time']
     return found
+
+
+# Of each locale: short and long day, short and long month of Tuesday, 5 March, and of Saturday, 14 September; AM and PM if it has them.
+LOCALES = {
+    "de": ("Di. Dienstag März März", "Sa. Samstag Sept. September", ""),
+    "de-AT": ("Di. Dienstag März März", "Sa. Samstag Sep. September", ""),
+    "fr": ("mar. mardi mars mars", "sam. samedi sept. septembre", ""),
+    "fr-CA": ("mar. mardi mars mars", "sam. samedi sept. septembre", "a.m. p.m."),
+    "es": ("mar martes mar marzo", "sáb sábado sept septiembre", "a.m. p.m."),
+    "es-MX": ("mar martes mar marzo", "sáb sábado sep septiembre", "a.m. p.m."),
+    "pt-BR": ("ter. terça-feira mar. março", "sáb. sábado set. setembro", ""),
+    "pt-PT": ("terça terça-feira mar. março", "sábado sábado set. setembro", "a.m. p.m."),
+    "ru": ("вт вторник мар. марта", "сб субботу сент. сентября", ""),
+    "uk": ("вт вівторок бер. березня", "сб субота вер. вересня", "дп пп"),
+    "zh": ("周二 星期二 3月 三月", "周六 星期六 9月 九月", "上午 下午"),
+    "zh-Hant": ("週二 星期二 - 3月", "週六 星期六 - 9月", "上午 下午"),
+    "ja": ("火 火曜日 - 3月", "土 土曜日 - 9月", "午前 午後"),
+    "ko": ("화 화요일 - 3월", "토 토요일 - 9월", "AM PM"),
+    "ar": ("الثلاثاء الثلاثاء مارس مارس", "السبت السبت سبتمبر سبتمبر", "ص م"),
+    "hi": ("मंगल मंगलवार मार्च मार्च", "शनि शनिवार सित॰ सितंबर", "am pm"),
+    "tr": ("Sal Salı Mar Mart", "Cmt Cumartesi Eyl Eylül", "ÖÖ ÖS"),
+    "pl": ("wt. wtorek mar marca", "sob. sobota wrz września", ""),
+    "el": ("Τρί Τρίτη Μαρ Μαρτίου", "Σάβ Σάββατο Σεπ Σεπτεμβρίου", "π.μ. μ.μ."),
+    "en-AU": ("Tue Tuesday Mar March", "Sat Saturday Sept September", "am pm"),
+    "en": ("Tue Tuesday Mar March", "Sat Saturday Sep September", "AM PM"),
+}
+
+
+def locales():
+    def time(text, form, locale):
+        return f'UnixNano(Time("{text}", "{form}", "UTC", "{locale}"))'
+
+    found = []
+    for locale, (march, september, halves) in LOCALES.items():
+        for day, (short_day, long_day, short_month, long_month) in ((5, march.split()), (14, september.split())):
+            found += [time(f"{day:02} {long_month} 2024", "%d %B %Y", locale), time(f"{long_day} {long_month.upper()} {day:02} 2024", "%A %B %d %Y", locale), time(f"{short_day} 2024", "%a %Y", locale)]
+            found.append(time(f"{short_day}, {day:02} {short_month} 2024 13:04:05", "%a, %d %b %Y %H:%M:%S", locale))
+        for half in halves.split() + ["AM"]:
+            found += [time(f"2024-03-05 01:04 {half}", "%Y-%m-%d %I:%M %p", locale), time(f"2024-03-05 01:04{half.upper()}", "%Y-%m-%d %I:%M%P", locale)]
+        found += [time("05 March 2024", "%d %B %Y", locale), time("05 Mar 2024 - Tuesday", "%d %b %Y - %A", locale)]
+    found += [time(text, form, locale) for text, form, locale in (
+        ("29 février 2024", "%d %B %Y", "fr"), ("1 März 2024", "%e %B %Y", "de-DE"), ("1 mar. 2024", "%e %b %Y", "fr"), ("29  février   2024", "%d %B %Y", "fr"), ("29 février2024", "%d %B%Y", "fr"), ("jeudi29", "%A%d", "fr"),
+        ("mar 5 mars 2024", "%a %e %b %Y", "fr"), ("5 März 2024", "%g %B %Y", "de"), ("15 März 2024", "%g %B %Y", "de"), ("1:04 p.m. 5 marzo 2024", "%l:%M %p %e %B %Y", "es"), ("11:04 p.m. 5 marzo 2024", "%l:%M %p %e %B %Y", "es"), ("2024-03-05 01:04:05,123 mar", "%Y-%m-%d %H:%M:%S,%L %b", "es"),
+        ("2024年3月05日", "%Y年%B%d日", "ja"), ("Mar 05 2024 01:04:05 pm", "%b %d %Y %r", "en"), ("mié mar 06 13:04:05 2024", "%c", "es"),
+        ("29 Feb 2024", "%d %b %Y", "xx"), ("29 Feb 2024", "%d %b %Y", "en_US"), ("29 Feb 2024", "%d %b %Y", "EN"), ("29 Feb 2024", "%d %b %Y", ""), ("29 Feb 2024", "%d %b %Y", "en-XX"), ("29 M02 2024", "%d %b %Y", "und"), ("29 Feb 2024", "%d %b %Y", "en-US-u-va-posix"), ("29 شباط 2024", "%d %b %Y", "apc"), ("29 شباط 2024", "%d %B %Y", "apc"), ("الثلاثاء, 05 مارس 2024", "%A, %d %B %Y", "ar"), ("火曜日, 05 3月 2024", "%A, %d %B %Y", "ja"), ("05 March 2024", "%d %B %Y", "sid"),
+        ("05 mars 2024", "%d %B %Y", "nb"), ("05 mars 2024", "%d %B %Y", "nn"), ("05 Mac 2024", "%d %B %Y", "ms-ID"), ("05 Mac 2024", "%d %B %Y", "ms"), ("05 Sept 2024", "%d %b %Y", "en-CA"), ("05 Sep 2024", "%d %b %Y", "en-ES"),
+    )]
+    return list(dict.fromkeys(found))
 
 
 def encodings():

@@ -1,13 +1,15 @@
 //! `Time` and `FormatTime`: moments from and to text, in a format of `%` directives (the Collector's set, which is that
 //! of strptime with some of its own). This file compiles formats and writes moments; [`parse`] reads them.
 //!
-//! Month and day names are English; other locales are refused by name.
+//! `FormatTime` writes English names, `Time` reads those of its [`locale`].
 
+mod locale;
 mod parse;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
+use self::locale::Locale;
 use self::parse::Parser;
 use super::make::{digest_or_fail, function, unary_with, value};
 use super::time::{local_zone, time, zoned};
@@ -56,20 +58,29 @@ fn build_time(arguments: &mut Arguments) -> Result<Built, String> {
         _ if format.ends_with('Z') => TimeZone::UTC,
         _ => local_zone(),
     };
-    if let Some(locale) = arguments.text_opt("locale") {
-        let language = locale.split(['-', '_']).next().unwrap_or_default();
-        if !language.eq_ignore_ascii_case("en") {
-            return Err(format!("the locale `{locale}` is not supported: names of months and days are English (`en`)"));
-        }
-    }
+    let locale = arguments.text_opt("locale").map(|tag| find_locale(&tag, &items)).transpose()?;
     // Literals too are read anew each time: without a year they depend on the day.
-    let parser = Parser { format, items, zone };
+    let parser = Parser { format, items, zone, locale };
     digest_or_fail(arguments, "time", move |text| {
         if text.is_empty() {
             return Err("there is no time in an empty string".into());
         }
         Ok(Value::Time(parser.parse(text, Timestamp::now())?))
     })
+}
+
+/// A locale that has names for everything in the format that is one.
+fn find_locale(tag: &str, items: &[Item]) -> Result<Locale, String> {
+    let locale = Locale::find(tag)?;
+    for item in items {
+        if let Item::Field(field) = item
+            && !locale.knows(*field)
+        {
+            let what = if matches!(field, Field::MonthName { .. }) { "months" } else { "days" };
+            return Err(format!("the locale `{tag}` has no names of {what}"));
+        }
+    }
+    Ok(locale)
 }
 
 /// A zone by its name in the time zone database: the machine's, or where it has none, the one built in.
@@ -404,8 +415,10 @@ mod tests {
         ] {
             gives(call().text("location", location), at(expected, zone(location).unwrap()));
         }
-        let error = call().text("location", "UTC").text("locale", "fr").build().unwrap_err();
-        assert!(error.contains("the locale `fr` is not supported"), "{error}");
+        let error = call().text("location", "UTC").text("locale", "fr_FR").build().unwrap_err();
+        assert!(error.contains("did you mean `fr-FR`?"), "{error}");
+        let error = Call::to("Time").arg("time", "").text("format", "%b").text("locale", "sid").build().unwrap_err();
+        assert!(error.contains("the locale `sid` has no names of months"), "{error}");
         gives(call().text("location", "UTC").text("locale", "en-US"), at(1_651_363_200_000_000_000, TimeZone::UTC));
     }
 }

@@ -6,21 +6,24 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Span, Timestamp};
 
+use super::locale::Locale;
 use super::{DAYS, Field, Item, MONTHS, mismatch};
 use crate::error::RunError;
 use crate::value::Time;
 
-/// A compiled format, and the zone of times that name none.
+/// A compiled format, the zone of times that name none, and the language of names; English ones are Go's then.
 #[derive(Debug)]
 pub(super) struct Parser {
     pub(super) format: String,
     pub(super) items: Vec<Item>,
     pub(super) zone: TimeZone,
+    pub(super) locale: Option<Locale>,
 }
 
 /// What has been read so far.
 #[derive(Default)]
 struct Parts<'t> {
+    locale: Option<&'t Locale>,
     year: i16,
     month: Option<i8>,
     day: Option<i8>,
@@ -35,9 +38,9 @@ struct Parts<'t> {
 
 impl Parser {
     /// Reads a moment; `now` decides which year one without is of.
-    pub(super) fn parse(&self, text: &str, now: Timestamp) -> Result<Time, RunError> {
+    pub(super) fn parse<'t>(&'t self, text: &'t str, now: Timestamp) -> Result<Time, RunError> {
         let wrong = |why: &str| mismatch(text, &self.format, why);
-        let mut parts = Parts::default();
+        let mut parts = Parts { locale: self.locale.as_ref(), ..Parts::default() };
         let mut rest = text;
         for (index, item) in self.items.iter().enumerate() {
             let after = match item {
@@ -183,6 +186,7 @@ impl<'t> Parts<'t> {
                 Field::DayName { .. } => "the name of a day",
                 Field::Hour => "an hour from 0 to 23",
                 Field::Hour12(_) => "an hour from 0 to 12",
+                Field::Meridiem { .. } if self.locale.is_some() => "a name for morning or afternoon",
                 Field::Meridiem { is_upper: true } => "`AM` or `PM`",
                 Field::Meridiem { is_upper: false } => "`am` or `pm`",
                 Field::Minute => "a minute from 0 to 59",
@@ -221,7 +225,10 @@ impl<'t> Parts<'t> {
                 rest
             }
             Field::MonthName { is_short } => {
-                let (at, rest) = name(rest, &MONTHS, is_short)?;
+                let (at, rest) = match self.locale {
+                    Some(locale) => locale.take(field, rest)?,
+                    None => name(rest, &MONTHS, is_short)?,
+                };
                 self.month = Some(at + 1);
                 rest
             }
@@ -231,7 +238,10 @@ impl<'t> Parts<'t> {
                 rest
             }
             // It follows from the date, and is not held against it.
-            Field::DayName { is_short } => name(rest, &DAYS, is_short)?.1,
+            Field::DayName { is_short } => match self.locale {
+                Some(locale) => locale.take(field, rest)?.1,
+                None => name(rest, &DAYS, is_short)?.1,
+            },
             Field::Hour => {
                 let (hour, rest) = small(rest, 0, 23)?;
                 self.hour = hour;
@@ -240,6 +250,11 @@ impl<'t> Parts<'t> {
             Field::Hour12(_) => {
                 let (hour, rest) = small(rest, 0, 12)?;
                 self.hour = hour;
+                rest
+            }
+            Field::Meridiem { .. } if let Some(locale) = self.locale => {
+                let (half, rest) = locale.take(field, rest)?;
+                self.is_afternoon = Some(half == 1);
                 rest
             }
             Field::Meridiem { is_upper } => {
@@ -345,7 +360,7 @@ mod tests {
     /// Reads it in central Europe, and writes it in UTC.
     fn read(text: &str, format: &str) -> String {
         let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
-        let parser = Parser { format: format.to_owned(), items: compile(format).unwrap(), zone };
+        let parser = Parser { format: format.to_owned(), items: compile(format).unwrap(), zone, locale: None };
         let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
         match parser.parse(text, now) {
             Ok(time) => Timestamp::from_nanosecond(time.unix_nanos).unwrap().to_string(),
@@ -387,6 +402,33 @@ mod tests {
         ] {
             assert_eq!(read(text, format), expected, "{text} {format}");
         }
+    }
+
+    #[test]
+    fn names_of_other_languages() {
+        for (locale, text, format, expected) in [
+            ("de", "5. März 2024 13:05", "%e. %B %Y %H:%M", Some(1_709_643_900)),
+            ("de", "5. MÄRZ 2024 13:05", "%e. %B %Y %H:%M", Some(1_709_643_900)),
+            ("de-AT", "5. Jänner 2024 13:05", "%e. %B %Y %H:%M", Some(1_704_459_900)),
+            ("de", "5. Jänner 2024 13:05", "%e. %B %Y %H:%M", None),
+            ("fr", "mardi 5 mars 2024", "%A %e %B %Y", Some(1_709_596_800)),
+            ("fr", "mar. 5 mars 2024", "%a %e %b %Y", Some(1_709_596_800)),
+            ("ru", "вторник, 5 марта 2024", "%A, %e %B %Y", Some(1_709_596_800)),
+            ("ja", "2024年3月5日(火) 午後1:05", "%Y年%B%e日(%a) %p%l:%M", Some(1_709_643_900)),
+            ("ar", "٥ مارس", "%e %B", None),
+            ("ar", "05 مارس 2024 1:05 م", "%d %B %Y %l:%M %p", Some(1_709_643_900)),
+            ("es", "martes, 5 de marzo de 2024, 1:05 p.m.", "%A, %e de %B de %Y, %l:%M %p", Some(1_709_643_900)),
+            ("en", "Tue Mar 5 2024 1:05 pm", "%a %b %e %Y %l:%M %p", Some(1_709_643_900)),
+        ] {
+            let call = Call::to("Time").arg("time", text).text("format", format);
+            let call = call.text("location", "UTC").text("locale", locale);
+            match expected {
+                Some(seconds) => gives(call, Value::Time(Time::utc(seconds * 1_000_000_000))),
+                None => fails(call, "is not a time in the format"),
+            }
+        }
+        let call = Call::to("Time").arg("time", "3 xm").text("format", "%l %p").text("locale", "es");
+        fails(call, "expected a name for morning or afternoon, found `xm`");
     }
 
     #[test]
