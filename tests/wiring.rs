@@ -121,3 +121,113 @@ fn extensions_that_are_not_there_are_shown_where_they_are_named() {
     let found = wired("auth: {authenticator: basicauth/client}", client);
     assert!(found.contains("not listed") && found.contains("fix: list it") && !found.contains("closest"), "{found}");
 }
+
+#[test]
+fn what_is_read_of_requests_must_have_been_kept() {
+    let yaml = |include: bool, chain: &str| {
+        format!(
+            r#"receivers:
+  otlp: {{protocols: {{grpc: {{endpoint: "localhost:0", include_metadata: {include}}}}}}}
+exporters: {{nop: }}
+extensions: {{headers_setter: {{headers: [{{key: x-org, from_context: X-Org}}]}}}}
+connectors:
+  forward:
+  routing: {{table: [{{context: request, condition: 'request["x-org"] == "a"', pipelines: [logs/out]}}]}}
+processors:
+  batch:
+  batch/org: {{metadata_keys: [X-Org]}}
+  attributes: {{actions: [{{key: x-org, action: upsert, from_context: metadata.x-org}}]}}
+  attributes/peer: {{actions: [{{key: peer, action: upsert, from_context: client.address}}]}}
+  attributes/auth: {{actions: [{{key: user, action: upsert, from_context: auth.subject}}]}}
+  filter: {{error_mode: ignore, logs: {{log_record: ['otelcol.client.metadata["x-org"] == nil']}}}}
+  transform:
+    log_statements:
+      - set(log.attributes["org"], otelcol.client.metadata["x-org"][0])
+      - set(log.attributes["all"], otelcol.grpc.metadata)
+service:
+{chain}
+"#
+        )
+    };
+    let one = |processors: &str| {
+        format!("  pipelines: {{logs: {{receivers: [otlp], processors: [{processors}], exporters: [nop]}}}}")
+    };
+    let two = |before: &str, connector: &str, behind: &str| {
+        format!(
+            "  pipelines:\n    logs/in: {{receivers: [otlp], processors: [{before}], exporters: [{connector}]}}\n    \
+             logs/out: {{receivers: [{connector}], processors: [{behind}], exporters: [nop]}}"
+        )
+    };
+    let tenant = |processors: &str| format!("  tenant: {{from: [{{header: x-org}}]}}\n{}", one(processors));
+    // Where a text of the configuration stands.
+    let at = |needle: &str| {
+        let text = yaml(true, &tenant(""));
+        let before = &text[..text.find(needle).unwrap()];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        format!("{}:{}", before.matches('\n').count() + 1, before.len() - line_start + 1)
+    };
+    let gone = |place: String, reader: &str, what: &str, by: &str, fix: &str| {
+        let fix = if fix.is_empty() { String::new() } else { format!("    fix: {fix}\n") };
+        format!("{place} W0005 {reader}: reads {what}, which {by} does not keep: nothing is found\n{fix}")
+    };
+    let org = "the request's metadata \"x-org\"";
+    let batch = "processor \"batch\" of pipeline \"logs\"";
+    let otlp = "receiver \"otlp\" of pipeline \"logs\"";
+    let list = "list it in the `metadata_keys` of `processors::batch`";
+    let include = "set `include_metadata: true` for the protocols of `receivers::otlp`";
+    let catalog = Catalog::default();
+    for (include_metadata, chain, expected) in [
+        (true, one("attributes, filter, transform, attributes/peer, batch"), String::new()),
+        (true, one("batch/org, attributes, filter, attributes/auth"), String::new()),
+        (true, two("batch/org", "routing", "attributes"), String::new()),
+        (true, tenant("batch"), String::new()),
+        (false, one("batch, attributes/auth"), String::new()),
+        (
+            true,
+            one("batch, attributes"),
+            gone(at("metadata.x-org"), "processors::attributes", org, batch, &format!("{list}, or list `attributes` in front of `batch`")),
+        ),
+        (
+            true,
+            one("batch, filter"),
+            gone(at("'otelcol.client.metadata"), "processors::filter", org, batch, &format!("{list}, or list `filter` in front of `batch`")),
+        ),
+        (
+            true,
+            one("batch, attributes/peer"),
+            gone(at("client.address"), "processors::attributes/peer", "the sender's address", batch, "list `attributes/peer` in front of `batch`"),
+        ),
+        (
+            true,
+            one("batch, transform"),
+            gone(at("set(log.attributes[\"org\"]"), "processors::transform", org, batch, &format!("{list}, or list `transform` in front of `batch`"))
+                + &gone(
+                    at("set(log.attributes[\"all\"]"),
+                    "processors::transform",
+                    "the request's metadata",
+                    batch,
+                    &format!("{list}, or list `transform` in front of `batch`"),
+                ),
+        ),
+        (false, one("attributes"), gone(at("metadata.x-org"), "processors::attributes", org, otlp, include)),
+        (
+            true,
+            two("batch", "routing", ""),
+            gone(at("'request["), "connectors::routing", org, "processor \"batch\" of pipeline \"logs/in\"", list),
+        ),
+        (
+            true,
+            two("batch", "forward", "attributes"),
+            gone(
+                at("metadata.x-org"),
+                "processors::attributes",
+                org,
+                "processor \"batch\" of pipeline \"logs/in\"",
+                &format!("{list}, or list `attributes` in front of `batch`"),
+            ),
+        ),
+        (false, tenant(""), gone(at("x-org}]}\n  pipelines"), "service::tenant::from", org, otlp, include)),
+    ] {
+        assert_eq!(problems_over(&yaml(include_metadata, &chain), &catalog), expected, "{chain}");
+    }
+}

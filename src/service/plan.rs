@@ -4,6 +4,7 @@
 //! business ([`super::graph`]).
 
 mod check;
+mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -157,7 +158,8 @@ pub fn plan(root: &Node, catalog: &Catalog) -> Result<Plan, Errors> {
     let pipelines = decode_pipelines(section("pipelines"), service.unwrap_or(root), &mut errors);
     let mut plan = Plan { components, pipelines, extensions, telemetry, tenant, warnings: Vec::new() };
     check::check(&mut plan, catalog, &unknown, &mut errors);
-    let ((), warnings) = errors.into_result(())?;
+    let ((), mut warnings) = errors.into_result(())?;
+    warnings.extend(request::lost(&plan, catalog, service));
     plan.warnings = warnings;
     Ok(plan)
 }

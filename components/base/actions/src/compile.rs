@@ -1,6 +1,7 @@
 //! Configuration to compiled actions, with the Collector's sentences about what is wrong.
 
 use matching::{Constant, Pattern, Problem, Report};
+use pdata::RequestPart;
 use pdata::edit::Write;
 
 use crate::config::ActionConfig;
@@ -107,12 +108,15 @@ impl Actions {
         first.map_or(Ok(actions), Err)
     }
 
-    /// Names of the request's metadata that are read. Batches that differ in their values must not be merged before.
-    pub fn metadata_keys(&self) -> impl Iterator<Item = &str> {
-        self.requests.iter().filter_map(|request| match request {
-            Request::Metadata(name) => Some(name.as_str()),
-            Request::ClientAddress | Request::Auth(_) => None,
-        })
+    /// What configurations read of requests, whatever else is wrong with them.
+    pub fn request_reads(configs: &[ActionConfig]) -> Vec<RequestPart> {
+        let actions = Self::compile(configs, "", &mut |_problem| {});
+        let reads = actions.requests.iter().filter_map(|request| match request {
+            Request::Metadata(name) => Some(RequestPart::Metadata(name.clone())),
+            Request::ClientAddress => Some(RequestPart::Address),
+            Request::Auth(_) => None,
+        });
+        reads.collect()
     }
 
     /// Whether it may add an attribute to a message that has none.

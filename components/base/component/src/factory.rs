@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use config::{Decode, Errors, Node, Schema};
-use pdata::{ByteAccount, Signal};
+use pdata::{ByteAccount, RequestPart, Signal};
 
 use crate::ComponentId;
 use crate::decisions::Decisions;
@@ -15,6 +15,7 @@ use crate::error::BuildError;
 use crate::extension::{Extension, ExtensionRef};
 use crate::lifecycle::{Component, Stage};
 use crate::pressure::Pressure;
+use crate::request::RequestKept;
 use crate::row::Processor;
 use crate::telemetry::Telemetry;
 
@@ -175,6 +176,8 @@ type CreateExtension = dyn Fn(Settings, &AnyConfig) -> Result<Arc<dyn Extension>
 
 type References = dyn Fn(&AnyConfig) -> Vec<ExtensionRef> + Send + Sync;
 type Followed = dyn Fn(&AnyConfig) -> Option<ComponentId> + Send + Sync;
+type Reads = dyn Fn(&AnyConfig, Option<Signal>) -> Vec<RequestPart> + Send + Sync;
+type Keeps = dyn Fn(&AnyConfig) -> RequestKept + Send + Sync;
 
 /// The constructor of a component, by kind.
 pub enum Create {
@@ -204,6 +207,8 @@ pub struct Factory {
     schema: fn() -> Schema,
     references: Box<References>,
     followed: Box<Followed>,
+    reads: Box<Reads>,
+    keeps: Box<Keeps>,
     create: Create,
 }
 
@@ -240,6 +245,8 @@ impl Factory {
             schema: C::schema,
             references: Box::new(|_| Vec::new()),
             followed: Box::new(|_| None),
+            reads: Box::new(|_, _| Vec::new()),
+            keeps: Box::new(|_| RequestKept::EVERYTHING),
             create,
         }
     }
@@ -345,6 +352,27 @@ impl Factory {
         self
     }
 
+    /// Says what a configuration reads of requests, in pipelines of a signal (extensions: of none). What is gone by then is
+    /// warned about.
+    #[must_use]
+    pub fn with_request_reads<C: Send + Sync + 'static>(
+        mut self,
+        reads: impl Fn(&C, Option<Signal>) -> Vec<RequestPart> + Send + Sync + 'static,
+    ) -> Self {
+        self.reads = Box::new(move |config, signal| reads(&typed::<C>(config), signal));
+        self
+    }
+
+    /// Says what is left of requests behind it, where that is not everything.
+    #[must_use]
+    pub fn with_request_kept<C: Send + Sync + 'static>(
+        mut self,
+        keeps: impl Fn(&C) -> RequestKept + Send + Sync + 'static,
+    ) -> Self {
+        self.keeps = Box::new(move |config| keeps(&typed::<C>(config)));
+        self
+    }
+
     /// Decodes and validates a configuration over the defaults. `path` is the block's, `receivers::otlp`.
     pub fn decode(&self, node: &Node, path: &str, errors: &mut Errors) -> AnyConfig {
         (self.decode)(node, path, errors)
@@ -372,6 +400,18 @@ impl Factory {
     #[must_use]
     pub fn followed(&self, config: &AnyConfig) -> Option<ComponentId> {
         (self.followed)(config)
+    }
+
+    /// What `config` reads of requests.
+    #[must_use]
+    pub fn request_reads(&self, config: &AnyConfig, signal: Option<Signal>) -> Vec<RequestPart> {
+        (self.reads)(config, signal)
+    }
+
+    /// What is left of requests behind `config`.
+    #[must_use]
+    pub fn request_kept(&self, config: &AnyConfig) -> RequestKept {
+        (self.keeps)(config)
     }
 
     /// Its constructor.

@@ -17,7 +17,7 @@
 //! - Work that must happen once a batch was handed over happens in a task its client cannot cancel ([`run_to_end`]).
 //!
 //! Reading order: [`consumer`], [`error`], [`edge`], [`row`], [`fanout`], [`outbox`], [`lifecycle`], [`factory`],
-//! [`extension`], [`storage`], [`telemetry`], [`pressure`], [`decisions`].
+//! [`extension`], [`storage`], [`telemetry`], [`pressure`], [`decisions`], [`request`].
 //!
 //! Deliberately absent: YAML (`config`), sockets and TLS (`net`), any concrete component.
 
@@ -35,6 +35,7 @@ pub mod outbox;
 pub mod pages;
 pub mod parts;
 pub mod pressure;
+pub mod request;
 pub mod row;
 pub mod status;
 pub mod storage;
@@ -52,6 +53,7 @@ pub use fanout::{Fanout, Roster};
 pub use lifecycle::{BoxFuture, Component, Deadline, Health, Host, Stage};
 pub use outbox::{Outbox, OutboxSettings};
 pub use pressure::Pressure;
+pub use request::RequestKept;
 pub use row::{Edit, Process, Processor, Row};
 pub use status::Code;
 pub use storage::{Storage, StorageClient, Stored};

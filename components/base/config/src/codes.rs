@@ -257,6 +257,12 @@ codes! {
     "a duration is written as a number without a unit. As in the OpenTelemetry Collector it means nanoseconds, which is hardly ever intended.",
     "    timeout: 30",
     "write the unit: 30s.";
+
+    /// Something of the request is read where it is gone.
+    LOST_REQUEST = "W0005",
+    "a component reads metadata or the address of the request that telemetry came with, but something before it does not keep that: a receiver without include_metadata, or a component that puts requests together, as batch does. It finds nothing.",
+    "    receivers: {otlp: {protocols: {grpc: }}}\n    processors:\n      attributes: {actions: [{key: tenant, action: insert, from_context: metadata.x-tenant}]}",
+    "let the receiver include metadata, list the name under metadata_keys of the batch processor, or put the component in front of it.";
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ mod resolve;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use pdata::RequestPart;
+
 use crate::context::Context;
 use crate::error::RunError;
 use crate::expr::Expr;
@@ -137,8 +139,19 @@ pub struct Facts {
     pub reads_all_metadata: bool,
     /// Whether anything of the request but metadata is read: the peer, or what authentication found.
     pub reads_sender: bool,
+    /// Whether the sender's address is read.
+    pub reads_address: bool,
     /// The contexts whose paths are used, innermost first.
     pub contexts: Vec<Context>,
+}
+
+impl Facts {
+    /// What is read of the request, beside authentication.
+    pub fn request_reads(&self) -> impl Iterator<Item = RequestPart> {
+        let named = self.metadata_keys.iter().cloned().map(RequestPart::Metadata);
+        let any = self.reads_all_metadata.then_some(RequestPart::AnyMetadata);
+        named.chain(any).chain(self.reads_address.then_some(RequestPart::Address))
+    }
 }
 
 macro_rules! compiled {

@@ -27,6 +27,17 @@ pub struct Context {
     pub deadline: Option<Instant>,
 }
 
+/// A part of what is known of a request beside tenant and authentication, which everybody passes on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RequestPart {
+    /// The peer's address.
+    Address,
+    /// Metadata of this name, in any case.
+    Metadata(String),
+    /// Metadata of names that are not known beforehand.
+    AnyMetadata,
+}
+
 impl Default for Context {
     fn default() -> Self {
         Self {

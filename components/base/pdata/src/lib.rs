@@ -32,7 +32,7 @@ pub mod wire;
 
 pub use account::{ByteAccount, Charge, Gate, Overloaded};
 pub use batch::Batch;
-pub use context::{AuthData, Context, Metadata, TraceContext};
+pub use context::{AuthData, Context, Metadata, RequestPart, TraceContext};
 pub use edit::{EditError, Editor, OpenBatch};
 pub use ledger::{Account, AccountKey, Ledger, Outcome, Stake, Totals};
 pub use payload::{Payload, Segment};

@@ -30,4 +30,5 @@ pub fn factory() -> Factory {
         Ok(Arc::new(Routing::new(&settings, &config, signal, &outputs)?))
     })
     .with_signals(Stability::Beta, &Signal::ALL)
+    .with_request_reads(|config: &RoutingConfig, _signal| table::request_reads(config))
 }

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use ottl::compile::Kind;
 use ottl::{Arguments, Built, Change, Condition, Context, Function, Mode, Parser, RunError, Statement, Subject};
+use pdata::RequestPart;
 use statements::Problem;
 
 use crate::config::{Action, RouteConfig, RoutingConfig};
@@ -92,6 +93,20 @@ pub fn compile(config: &RoutingConfig) -> Result<Vec<(usize, Route)>, Problem> {
         }
     }
     Ok(routes)
+}
+
+/// What the routes read of requests; nothing of those that are wrong.
+#[must_use]
+pub fn request_reads(config: &RoutingConfig) -> Vec<RequestPart> {
+    let mut reads = Vec::new();
+    for test in config.table.iter().filter_map(|route| test(route).ok()) {
+        match test {
+            Test::Request { name, .. } => reads.push(RequestPart::Metadata(name)),
+            Test::Condition(condition) => reads.extend(condition.facts().request_reads()),
+            Test::Statement(statement) => reads.extend(statement.facts().request_reads()),
+        }
+    }
+    reads
 }
 
 /// Whether records of a context can be taken out of a batch.

@@ -15,7 +15,7 @@ use component::{
 };
 use net::watched::WatchedFile;
 use parking_lot::RwLock;
-use pdata::Context;
+use pdata::{Context, RequestPart};
 
 pub use crate::config::{Action, HeaderConfig, HeadersSetterConfig};
 
@@ -26,6 +26,10 @@ pub fn factory() -> Factory {
         Ok(Arc::new(HeadersSetter::new(&config)?))
     })
     .with_references(|config: &HeadersSetterConfig| config.additional_auth.iter().cloned().collect())
+    .with_request_reads(|config: &HeadersSetterConfig, _signal| {
+        let names = config.headers.iter().filter_map(|header| header.from_context.clone());
+        names.map(RequestPart::Metadata).collect()
+    })
 }
 
 /// The extension.

@@ -27,6 +27,7 @@ pub fn factory() -> Factory {
         Ok(Processor::editing(processor))
     })
     .with_signals(Stability::Beta, &Signal::ALL)
+    .with_request_reads(|config: &AttributesConfig, _signal| Actions::request_reads(&config.actions))
 }
 
 /// The processor, for one signal.

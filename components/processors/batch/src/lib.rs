@@ -21,8 +21,8 @@ pub mod processor;
 
 use std::sync::Arc;
 
-use component::{Factory, Processor, Stability};
-use pdata::Signal;
+use component::{Factory, Processor, RequestKept, Stability};
+use pdata::{RequestPart, Signal};
 
 use crate::config::BatchConfig;
 use crate::processor::BatchProcessor;
@@ -34,4 +34,12 @@ pub fn factory() -> Factory {
         Ok(Processor::Stateful(Arc::new(BatchProcessor::new(&settings, &config, next))))
     })
     .with_signals(Stability::Beta, &Signal::ALL)
+    .with_request_reads(|config: &BatchConfig, _signal| {
+        config.metadata_keys.iter().cloned().map(RequestPart::Metadata).collect()
+    })
+    .with_request_kept(|config: &BatchConfig| RequestKept {
+        address: false,
+        metadata: Some(config.metadata_keys.clone()),
+        remedy: "list it in the `metadata_keys` of",
+    })
 }

@@ -26,4 +26,7 @@ pub fn factory() -> Factory {
         Ok(Processor::editing(filter))
     })
     .with_signals(Stability::Beta, &Signal::ALL)
+    .with_request_reads(|config: &FilterConfig, signal| {
+        signal.map(|signal| plan::request_reads(config, signal)).unwrap_or_default()
+    })
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use matching::{LogFilters, MetricFilters, Selector};
 use ottl::compile::Kind;
 use ottl::{Condition, Context, Mode, Parser};
-use pdata::Signal;
+use pdata::{RequestPart, Signal};
 use statements::{Entry, ErrorMode, Problem, contexts};
 
 use crate::config::{ConditionGroup, FilterConfig};
@@ -89,6 +89,14 @@ pub fn compile(config: &FilterConfig, signal: Signal) -> Result<Plan, Vec<Proble
         }
     }
     Ok(Plan { passes, selector })
+}
+
+/// What the conditions for a signal read of requests; nothing if something is wrong with them.
+#[must_use]
+pub fn request_reads(config: &FilterConfig, signal: Signal) -> Vec<RequestPart> {
+    let passes = compile(config, signal).unwrap_or_default().passes;
+    let rules = passes.iter().flat_map(|pass| &pass.rules);
+    rules.flat_map(|rule| rule.condition.facts().request_reads()).collect()
 }
 
 fn selector(config: &FilterConfig, signal: Signal) -> Result<Selector, (&'static str, matching::Problem)> {

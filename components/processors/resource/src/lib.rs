@@ -23,6 +23,7 @@ pub fn factory() -> Factory {
         Ok(Processor::editing(Resource { actions }))
     })
     .with_signals(Stability::Beta, &Signal::ALL)
+    .with_request_reads(|config: &ResourceConfig, _signal| Actions::request_reads(&config.attributes))
 }
 
 /// The processor.

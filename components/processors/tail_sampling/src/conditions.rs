@@ -11,7 +11,7 @@ use ottl::{Condition, Context as Records, Subject};
 use pdata::edit::{Editor, Level, Walk};
 use pdata::view::{KeyValueView, ValueView};
 use pdata::wire::{FIXED32, FIXED64, Fields, LEN};
-use pdata::{Context, Payload};
+use pdata::{Context, Payload, RequestPart};
 use sampling::{Randomness, TraceState};
 use smallvec::SmallVec;
 use statements::{ErrorMode, Failures};
@@ -153,6 +153,12 @@ impl Conditions {
     #[must_use]
     pub fn has_ottl(&self) -> bool {
         !self.ottl.is_empty()
+    }
+
+    /// What conditions in OTTL read of requests.
+    pub fn request_reads(&self) -> impl Iterator<Item = RequestPart> {
+        let conditions = self.ottl.iter().flat_map(|ottl| ottl.span.iter().chain(&ottl.event));
+        conditions.flat_map(|condition| condition.facts().request_reads())
     }
 
     fn next_bit(&mut self) -> usize {

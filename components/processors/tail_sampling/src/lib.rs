@@ -44,10 +44,11 @@ pub mod trace_state;
 
 use std::sync::Arc;
 
-use component::{BuildError, Factory, Processor, Stability};
+use component::{BuildError, Factory, Processor, RequestKept, Stability};
 use pdata::Signal;
 
 use crate::config::TailSamplingConfig;
+use crate::plan::Plan;
 use crate::processor::TailSampling;
 
 /// The factory of `tail_sampling` processors.
@@ -59,4 +60,12 @@ pub fn factory() -> Factory {
         Ok(Processor::Stateful(Arc::new(processor)))
     })
     .with_signals(Stability::Beta, &[Signal::Traces])
+    .with_request_reads(|config: &TailSamplingConfig, _signal| {
+        Plan::compile(config).map(|plan| plan.conditions.request_reads().collect()).unwrap_or_default()
+    })
+    .with_request_kept(|_: &TailSamplingConfig| RequestKept {
+        address: false,
+        metadata: Some(Vec::new()),
+        remedy: "",
+    })
 }

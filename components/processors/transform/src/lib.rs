@@ -34,4 +34,7 @@ pub fn factory() -> Factory {
         Ok(Processor::editing(transform))
     })
     .with_signals(Stability::Beta, &Signal::ALL)
+    .with_request_reads(|config: &TransformConfig, signal| {
+        signal.map(|signal| plan::request_reads(config, signal)).unwrap_or_default()
+    })
 }

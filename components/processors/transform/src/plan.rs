@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use ottl::compile::Kind;
 use ottl::{Condition, Context, Mode, ParseError, Parser, Statement};
-use pdata::Signal;
+use pdata::{RequestPart, Signal};
 use statements::{Entry, ErrorMode, Problem, contexts};
 
 use crate::config::{StatementGroup, TransformConfig};
@@ -79,6 +79,17 @@ pub fn compile(config: &TransformConfig, signal: Signal) -> Result<Vec<Group>, V
         compiler.alone(&texts);
     }
     if compiler.problems.is_empty() { Ok(compiler.groups) } else { Err(compiler.problems) }
+}
+
+/// What the statements for a signal read of requests; nothing if something is wrong with them.
+#[must_use]
+pub fn request_reads(config: &TransformConfig, signal: Signal) -> Vec<RequestPart> {
+    let groups = compile(config, signal).unwrap_or_default();
+    let facts = groups.iter().flat_map(|group| {
+        let conditions = group.conditions.iter().map(Condition::facts);
+        conditions.chain(group.statements.iter().map(Statement::facts))
+    });
+    facts.flat_map(ottl::Facts::request_reads).collect()
 }
 
 struct Compiler {

@@ -89,6 +89,13 @@ impl OtlpConfig {
         }
     }
 
+    /// Whether requests of some protocol keep their metadata.
+    #[must_use]
+    pub fn includes_metadata(&self) -> bool {
+        let ProtocolsConfig { grpc, http } = &self.protocols;
+        grpc.get().is_some_and(|grpc| grpc.include_metadata) || http.get().is_some_and(|http| http.server.include_metadata)
+    }
+
     /// The extensions it refers to.
     #[must_use]
     pub fn extension_refs(&self) -> Vec<ExtensionRef> {

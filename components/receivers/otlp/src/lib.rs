@@ -17,7 +17,7 @@ pub mod receiver;
 
 use std::sync::Arc;
 
-use component::{BuildError, Factory, Stability};
+use component::{BuildError, Factory, RequestKept, Stability};
 use net::tls::ServerTls;
 use pdata::Signal;
 
@@ -33,6 +33,11 @@ pub fn factory() -> Factory {
     })
     .with_signals(Stability::Stable, &Signal::ALL)
     .with_extension_refs(OtlpConfig::extension_refs)
+    .with_request_kept(|config: &OtlpConfig| RequestKept {
+        address: true,
+        metadata: (!config.includes_metadata()).then(Vec::new),
+        remedy: "set `include_metadata: true` for the protocols of",
+    })
 }
 
 /// Reads the certificates of each protocol, so that `validate` and a reload find out about bad ones before anything is

@@ -349,7 +349,8 @@ impl<'p> Resolver<'p> {
             }
             (Request::Metadata, Some(Key::Str(key))) => self.facts.metadata_keys.push(key.to_ascii_lowercase()),
             (Request::Metadata, _) => self.facts.reads_all_metadata = true,
-            (Request::Address | Request::Auth, _) => self.facts.reads_sender = true,
+            (Request::Address, _) => (self.facts.reads_sender, self.facts.reads_address) = (true, true),
+            (Request::Auth, _) => self.facts.reads_sender = true,
         }
         Ok(Path::new(name, Root::Request(*request), keys))
     }
