@@ -3,6 +3,7 @@
 use pdata::edit::{At, Editor, Level, OpenBatch, Place, Walk};
 use pdata::schema::{EXPONENTIAL_HISTOGRAM_DATA_POINT, HISTOGRAM_DATA_POINT, NUMBER_DATA_POINT};
 use pdata::{Outcome, Signal};
+use smallvec::SmallVec;
 
 use crate::context::Context;
 use crate::subject::Subject;
@@ -116,12 +117,14 @@ fn children<E>(
             _ => return Ok(()),
         },
     };
-    let (mut next, mut index) = (on.editor.first(item, number), 0);
-    while let Some(at) = next {
-        on.child = Some((at, index));
-        on.clear_cache(context);
-        run(on, at)?;
-        (next, index) = (on.editor.next(at), index + 1);
+    // Those that are there now: a statement that sets the list puts others in their place, which are not met.
+    let there: SmallVec<[At; 16]> = on.editor.occurrences(item, number).collect();
+    for (at, index) in there.into_iter().zip(0..) {
+        if on.editor.open(at).is_some() {
+            on.child = Some((at, index));
+            on.clear_cache(context);
+            run(on, at)?;
+        }
     }
     on.child = None;
     Ok(())

@@ -20,6 +20,10 @@ const SEEDS: &[&str] = &[
     r#"append(attributes["list"], value="more") where resource.cache["a"] == nil"#,
     r#"truncate_all(attributes, 3)"#,
     r#"set(trace_id.string, "000102030405060708090a0b0c0d0e0f")"#,
+    r#"set(span.events, [{"name": "n", "attributes": {"a": 1}}, {}]) where spanevent.event_index == 0"#,
+    r#"set(metric.data_points, [{"as_int": 1, "exemplars": [{}]}, metric.data_points[0]])"#,
+    r#"set(cache["t"], Time("5. März 2024", "%e. %B %Y", "UTC", "de"))"#,
+    r#"set(cache["l"], Reduce(Filter(attributes, (k, v) => IsString(v)), "", (sum, k, v) => Concat([sum, v], "")))"#,
 ];
 
 /// xorshift

@@ -5,7 +5,8 @@
 mod support;
 
 use ottl::Context::{DataPoint, Exemplar, Log, Metric, Resource, Scope, Span, SpanEvent};
-use ottl::{Context, Mode, Parser};
+use ottl::{Context, Mode, Parser, visit};
+use pdata::edit::Editor;
 
 use support::{failure, wrong};
 
@@ -250,6 +251,32 @@ const WRITES: &[(Context, usize, &str, &str)] = &[
         r#"set(events, [{"name": "n", "time_unix_nano": 3, "attributes": {"a": 1}}])"#,
         r#"events == [{"time_unix_nano": 3, "name": "n", "attributes": {"a": 1}}]"#,
     ),
+    (
+        Metric,
+        0,
+        r#"set(data_points, [{"as_int": 1, "attributes": {"a": "b"}}, {"as_double": 2.5, "exemplars": [{"as_int": 3}]}])"#,
+        r#"Len(data_points) == 2 and data_points[0]["as_int"] == 1 and data_points[1]["exemplars"][0]["as_int"] == 3"#,
+    ),
+    (Metric, 0, r#"set(data_points[0]["as_double"], 4.5)"#, r#"data_points[0]["attributes"]["host"] == "a""#),
+    (Metric, 1, "set(data_points, data_points)", r#"data_points == [{"as_int": -3}]"#),
+    (
+        Metric,
+        2,
+        r#"set(data_points, [{"count": 3, "bucket_counts": [1, 2], "explicit_bounds": [0.5]}])"#,
+        r#"data_points[0]["bucket_counts"] == [1, 2] and type == METRIC_DATA_TYPE_HISTOGRAM"#,
+    ),
+    (
+        Metric,
+        3,
+        r#"set(data_points, [{"scale": 1, "positive": {"offset": 2, "bucket_counts": [1]}}])"#,
+        r#"data_points == [{"scale": 1, "positive": {"offset": 2, "bucket_counts": [1]}}]"#,
+    ),
+    (
+        Metric,
+        4,
+        r#"set(data_points, [{"count": 1, "quantile_values": [{"quantile": 0.5, "value": 2.0}]}])"#,
+        r#"data_points[0]["quantile_values"] == [{"quantile": 0.5, "value": 2.0}]"#,
+    ),
     (Span, 0, "set(events[0], events[1])", r#"events[0]["attributes"]["attempt"] == 2"#),
     (Span, 0, "set(links, [])", "links == []"),
     (Span, 0, "set(status.code, STATUS_CODE_OK)", r#"status.code == 1 and status.message == "went wrong""#),
@@ -376,6 +403,8 @@ fn what_a_path_cannot_hold_is_an_error_and_changes_nothing() {
             "index 5000000 of a list that does not exist yet",
             r#"attributes["x"] == nil or attributes["x"] != [1]"#,
         ),
+        (Metric, 0, r#"set(data_points, [{"count": 1}])"#, "`NumberDataPoint` has no field `count`", "Len(data_points) == 1"),
+        (Metric, 4, "set(data_points, 1)", "expected a list of maps, found int", "Len(data_points) == 1"),
         (Span, 0, "set(events, 1)", "expected a list of maps, found int", r#"events[0]["name"] == "retry""#),
         (Span, 0, r#"set(events, [{"nam": 1}])"#, "`Event` has no field `nam`", r#"events[0]["name"] == "retry""#),
         (Span, 0, r#"set(events, [{"name": 1}])"#, "found int", r#"events[0]["name"] == "retry""#),
@@ -437,7 +466,8 @@ fn what_cannot_be_set_or_indexed_is_refused_at_start() {
     let parser = Parser::new(&[]);
     for (context, statement, expected) in [
         (Metric, "set(type, 1)", "`type` cannot be set"),
-        (Metric, "set(data_points, [])", "`data_points` cannot be set"),
+        (DataPoint, "set(metric.data_points, [])", "`metric.data_points` cannot be set"),
+        (Exemplar, "set(metric.data_points, [])", "`metric.data_points` cannot be set"),
         (SpanEvent, "set(event_index, 1)", "`event_index` cannot be set"),
         (Span, r#"set(otelcol.client.addr, "x")"#, "`otelcol.client.addr` cannot be set"),
         (Span, r#"set("x", 1)"#, "expected a path that can be set, found `\"x\"`"),
@@ -449,5 +479,55 @@ fn what_cannot_be_set_or_indexed_is_refused_at_start() {
     ] {
         let error = parser.statement(statement, Mode::Plain(context)).unwrap_err();
         assert_eq!(error.message, expected, "{statement}");
+    }
+}
+
+/// A statement on the children of a record may set the list that they are in. New ones were visited, too, and were replaced
+/// in turn, without an end.
+#[test]
+fn children_that_statements_put_there_are_not_visited() {
+    for (context, statement, expected) in [
+        (SpanEvent, r#"set(span.events, [{"name": "n"}, {"name": "n"}])"#, 1),
+        (Exemplar, r#"set(datapoint.exemplars, [{"as_int": 1}, {"as_int": 2}])"#, 3),
+    ] {
+        let statement = Parser::new(&[]).statement(statement, Mode::Plain(context)).unwrap();
+        let mut editor = Editor::new(support::payload(context)).unwrap();
+        let mut met = 0;
+        let visited: Result<(), ()> = visit(&mut editor, &support::sender(), context, |on| {
+            assert_eq!(statement.run(on), Ok(true));
+            met += 1;
+            assert!(met < 100, "{context:?}");
+            Ok(())
+        });
+        visited.unwrap();
+        assert_eq!(met, expected, "{context:?}");
+    }
+}
+
+/// Data points that are set are items, and those that they replace are none any more.
+#[test]
+fn data_points_that_are_set_are_counted() {
+    let parser = Parser::new(&[]);
+    for (list, more) in [("[]", -1), ("[{}]", 0), ("[{}, {}, {}]", 2)] {
+        let statement = parser.statement(&format!("set(data_points, {list})"), Mode::Plain(Metric)).unwrap();
+        let mut editor = Editor::new(support::metrics()).unwrap();
+        let before = i64::try_from(editor.items()).unwrap();
+        let mut metrics = 0;
+        let visited: Result<(), ()> = visit(&mut editor, &support::sender(), Metric, |on| {
+            statement.run(on).unwrap();
+            metrics += 1;
+            Ok(())
+        });
+        visited.unwrap();
+        let after = u64::try_from(before + metrics * more).unwrap();
+        assert_eq!(editor.items(), after, "{list}");
+        let sealed = editor.seal();
+        assert_eq!(sealed.items(), after, "{list}");
+        let counted: u64 = sealed
+            .segments()
+            .iter()
+            .map(|segment| u64::from(pdata::validate::check(pdata::Signal::Metrics, segment.bytes()).unwrap()))
+            .sum();
+        assert_eq!(counted, after, "{list}");
     }
 }

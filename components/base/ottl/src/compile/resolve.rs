@@ -364,7 +364,7 @@ impl<'p> Resolver<'p> {
         let compiled = self.path(path, &node.span)?;
         let is_writable = match compiled.root {
             Root::Cache(_) => true,
-            Root::Field(field) => field.form.is_writable(field.owner),
+            Root::Field(field) => field.form.is_writable(field.owner, self.context()),
             Root::Local(_) | Root::Request(_) | Root::EventIndex => false,
         };
         if !is_writable {

@@ -129,7 +129,13 @@ pub(super) fn write(editor: &mut Editor, message: Msg, number: u32, value: &Valu
     editor.clear(message, number);
     for map in maps {
         let Value::Map(map) = map else { continue };
-        let added = editor.add(message, number)?;
+        let added = if field.label == Label::Repeated {
+            // Data points are counted, as only whole messages are when they are put in.
+            let at = editor.append(message, number, &[])?;
+            editor.open(at).ok_or("a message that was just added is gone")?
+        } else {
+            editor.add(message, number)?
+        };
         write_fields(editor, added, map)?;
     }
     Ok(())

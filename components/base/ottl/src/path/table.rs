@@ -77,9 +77,14 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// Whether it can be written.
-    pub(crate) fn is_writable(self, owner: Owner) -> bool {
-        !(self == Self::MetricType || (self == Self::Messages && owner == Owner::Data))
+    /// Whether it can be written from a record of that context. The data points of a metric can be exchanged while the metric
+    /// is visited, not while they are.
+    pub(crate) fn is_writable(self, owner: Owner, context: Context) -> bool {
+        match (self, owner) {
+            (Self::MetricType, _) => false,
+            (Self::Messages, Owner::Data) => context == Context::Metric,
+            _ => true,
+        }
     }
 
     /// Whether keys may follow.
