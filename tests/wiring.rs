@@ -185,29 +185,52 @@ service:
         (
             true,
             one("batch, attributes"),
-            gone(at("metadata.x-org"), "processors::attributes", org, batch, &format!("{list}, or list `attributes` in front of `batch`")),
+            gone(
+                at("metadata.x-org"),
+                "processors::attributes",
+                org,
+                batch,
+                &format!("{list}, or list `attributes` in front of `batch`"),
+            ),
         ),
         (
             true,
             one("batch, filter"),
-            gone(at("'otelcol.client.metadata"), "processors::filter", org, batch, &format!("{list}, or list `filter` in front of `batch`")),
+            gone(
+                at("'otelcol.client.metadata"),
+                "processors::filter",
+                org,
+                batch,
+                &format!("{list}, or list `filter` in front of `batch`"),
+            ),
         ),
         (
             true,
             one("batch, attributes/peer"),
-            gone(at("client.address"), "processors::attributes/peer", "the sender's address", batch, "list `attributes/peer` in front of `batch`"),
+            gone(
+                at("client.address"),
+                "processors::attributes/peer",
+                "the sender's address",
+                batch,
+                "list `attributes/peer` in front of `batch`",
+            ),
         ),
         (
             true,
             one("batch, transform"),
-            gone(at("set(log.attributes[\"org\"]"), "processors::transform", org, batch, &format!("{list}, or list `transform` in front of `batch`"))
-                + &gone(
-                    at("set(log.attributes[\"all\"]"),
-                    "processors::transform",
-                    "the request's metadata",
-                    batch,
-                    &format!("{list}, or list `transform` in front of `batch`"),
-                ),
+            gone(
+                at("set(log.attributes[\"org\"]"),
+                "processors::transform",
+                org,
+                batch,
+                &format!("{list}, or list `transform` in front of `batch`"),
+            ) + &gone(
+                at("set(log.attributes[\"all\"]"),
+                "processors::transform",
+                "the request's metadata",
+                batch,
+                &format!("{list}, or list `transform` in front of `batch`"),
+            ),
         ),
         (false, one("attributes"), gone(at("metadata.x-org"), "processors::attributes", org, otlp, include)),
         (

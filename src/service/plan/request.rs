@@ -169,7 +169,8 @@ fn warning(part: &RequestPart, loser: &Loser<'_>, reader: &str) -> ConfigError {
         RequestPart::Metadata(name) => format!("the request's metadata \"{name}\""),
         RequestPart::AnyMetadata => "the request's metadata".to_owned(),
     };
-    let message = format!("reads {what}, which {kind} \"{id}\" of pipeline \"{pipeline}\" does not keep: nothing is found");
+    let message =
+        format!("reads {what}, which {kind} \"{id}\" of pipeline \"{pipeline}\" does not keep: nothing is found");
     let mut fixes = Vec::new();
     if !remedy.is_empty() && *part != RequestPart::Address {
         fixes.push(format!("{remedy} `{}::{id}`", kind.section()));
@@ -190,7 +191,8 @@ fn place<'n>(node: &'n Node, part: &RequestPart) -> Option<&'n Origin> {
     };
     if let Some(text) = node.text() {
         let (text, wanted) = (text.to_ascii_lowercase(), wanted.to_ascii_lowercase());
-        let is_named = text == wanted || text.ends_with(&format!(".{wanted}")) || text.contains(&format!("\"{wanted}\""));
+        let is_named =
+            text == wanted || text.ends_with(&format!(".{wanted}")) || text.contains(&format!("\"{wanted}\""));
         let is_meant = match part {
             RequestPart::Metadata(_) => is_named,
             RequestPart::Address => text.contains(&wanted),

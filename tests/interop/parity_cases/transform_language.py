@@ -133,7 +133,7 @@ def paths(c):
             c.add(f"read strictly {path}", signal, statements(signal, f"set({sink}, {path})"), DATA[signal]())
             c.add(f"read {path} as text", signal, statements(signal, f"set({sink}, String({path}))", mode="ignore"), DATA[signal]())
             c.add(f"{path} is nil", signal, statements(signal, f'set({sink}, "nil") where {path} == nil', mode="ignore"), DATA[signal]())
-            for value in VALUES:
+            for value in [*VALUES, path]:
                 c.add(f"write {path}: {value}", signal, statements(signal, f"set({path}, {value})", mode="ignore"), DATA[signal]())
     parents = {"log": [], "span": [], "spanevent": ["span.name", 'span.attributes["text"]'], "metric": [], "datapoint": ["metric.name", "metric.unit", "metric.type"]}
     for (signal, context), _ in PATHS.items():

@@ -403,7 +403,13 @@ fn what_a_path_cannot_hold_is_an_error_and_changes_nothing() {
             "index 5000000 of a list that does not exist yet",
             r#"attributes["x"] == nil or attributes["x"] != [1]"#,
         ),
-        (Metric, 0, r#"set(data_points, [{"count": 1}])"#, "`NumberDataPoint` has no field `count`", "Len(data_points) == 1"),
+        (
+            Metric,
+            0,
+            r#"set(data_points, [{"count": 1}])"#,
+            "`NumberDataPoint` has no field `count`",
+            "Len(data_points) == 1",
+        ),
         (Metric, 4, "set(data_points, 1)", "expected a list of maps, found int", "Len(data_points) == 1"),
         (Span, 0, "set(events, 1)", "expected a list of maps, found int", r#"events[0]["name"] == "retry""#),
         (Span, 0, r#"set(events, [{"nam": 1}])"#, "`Event` has no field `nam`", r#"events[0]["name"] == "retry""#),
@@ -529,5 +535,27 @@ fn data_points_that_are_set_are_counted() {
             .map(|segment| u64::from(pdata::validate::check(pdata::Signal::Metrics, segment.bytes()).unwrap()))
             .sum();
         assert_eq!(counted, after, "{list}");
+    }
+}
+
+/// IDs of zeros were written as eight and sixteen zeros; OTLP has nothing there, and the Collector writes that.
+#[test]
+fn ids_of_zeros_are_no_ids() {
+    let before = support::traces().to_bytes();
+    for statement in [
+        "set(parent_span_id, parent_span_id)",
+        "set(parent_span_id, 0x0000000000000000)",
+        r#"set(parent_span_id.string, "0000000000000000")"#,
+        "set(trace_id, trace_id)",
+    ] {
+        let statement = format!(r#"{statement} where name == """#);
+        let statement = Parser::new(&[]).statement(&statement, Mode::Plain(Span)).unwrap();
+        let mut editor = Editor::new(support::traces()).unwrap();
+        let visited: Result<(), ()> = visit(&mut editor, &support::sender(), Span, |on| {
+            statement.run(on).unwrap();
+            Ok(())
+        });
+        visited.unwrap();
+        assert_eq!(editor.seal().to_bytes(), before, "{}", statement.text());
     }
 }

@@ -93,7 +93,8 @@ impl OtlpConfig {
     #[must_use]
     pub fn includes_metadata(&self) -> bool {
         let ProtocolsConfig { grpc, http } = &self.protocols;
-        grpc.get().is_some_and(|grpc| grpc.include_metadata) || http.get().is_some_and(|http| http.server.include_metadata)
+        grpc.get().is_some_and(|grpc| grpc.include_metadata)
+            || http.get().is_some_and(|http| http.server.include_metadata)
     }
 
     /// The extensions it refers to.

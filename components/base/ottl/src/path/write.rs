@@ -211,6 +211,14 @@ impl Field {
                     (form, other) => return Err(RunError::expected(form.expects(), other)),
                 };
                 let message = scalar_owner(editor)?;
+                // An ID of zeros is none.
+                if let (Scalar::Bytes(id), Form::TraceId | Form::TraceIdHex | Form::SpanId | Form::SpanIdHex) =
+                    (scalar, form)
+                    && id.iter().all(|byte| *byte == 0)
+                {
+                    editor.clear(message, number);
+                    return Ok(());
+                }
                 Ok(editor.set(message, number, scalar)?)
             }
         }
