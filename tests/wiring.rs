@@ -162,7 +162,7 @@ service:
     // Where a text of the configuration stands.
     let at = |needle: &str| {
         let text = yaml(true, &tenant(""));
-        let before = &text[..text.find(needle).unwrap()];
+        let (before, _) = text.split_once(needle).unwrap();
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         format!("{}:{}", before.matches('\n').count() + 1, before.len() - line_start + 1)
     };
