@@ -260,7 +260,8 @@ def test_a_sampler_leaves_and_returns_by_its_name(t):
     resolver = {"dns": {"hostname": "samplers.test", "port": str(port), "interval": "100ms"}}
 
     with parity.Sink() as sink:
-        tier = Tier(t, sink, "1m", [f"{host}:{port}" for host in hosts], resolver, names.within)
+        # Health moves no keys, so what one agent learns later than the other is at most an interval old.
+        tier = Tier(t, sink, "0s", [f"{host}:{port}" for host in hosts], resolver, names.within)
         resolved = lambda agent, success: agent.total("otelcol_loadbalancer_num_resolutions", resolver="dns", success=success)
         endpoints = lambda: [agent.total("otelcol_loadbalancer_num_backends", resolver="dns") for agent in tier.agents]
         assert endpoints() == [3, 3], endpoints()
