@@ -62,6 +62,8 @@ pub(crate) enum Quick {
 pub(crate) fn dotted_in_block(text: &[u8], start: usize, digits: u64, dots: u64) -> Option<Quick> {
     /// The least number of so many digits without a leading zero.
     const LEAST: [u32; 4] = [u32::MAX, 0, 10, 100];
+    /// What the second and the third digit from the end count in a number of so many.
+    const WEIGHTS: [[u32; 2]; 4] = [[0, 0], [0, 0], [10, 0], [10, 100]];
     const LENGTH_MAX: u32 = (DOTTED_BITS - 2) as u32;
     let joined = dots & digits >> 1;
     let (mut ends, mut lengths, mut from) = ([0; 4], [0; 4], 0);
@@ -82,11 +84,11 @@ pub(crate) fn dotted_in_block(text: &[u8], start: usize, digits: u64, dots: u64)
                 _ => {
                     let mut bits = 0;
                     for (end, length) in ends.into_iter().zip(lengths) {
+                        // Without branches for the lengths, which nobody can foresee.
                         let digit = |back: usize| u32::from(before(text, start + end as usize, back) & 0xf);
+                        let [tens, hundreds] = WEIGHTS.get(length as usize).copied().unwrap_or_default();
+                        let number = digit(1) + tens * digit(2) + hundreds * digit(3);
                         let length = length as usize;
-                        let number = digit(1)
-                            + if length > 1 { 10 * digit(2) } else { 0 }
-                            + if length > 2 { 100 * digit(3) } else { 0 };
                         if number > 255 || number < *LEAST.get(length).unwrap_or(&u32::MAX) {
                             return Some(Quick::Neither);
                         }

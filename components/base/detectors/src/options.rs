@@ -135,12 +135,6 @@ impl KeySense {
         };
         Self { hint, says: secret::name_says(key, key.len()) }
     }
-
-    /// Whether its values are statements, which take longer to read than other texts.
-    #[must_use]
-    pub fn is_sql(self) -> bool {
-        self.hint == Hint::Sql
-    }
 }
 
 /// Where a text stands: what kind of text it is, and under which key. Words in the key count like words before a value:

@@ -1,15 +1,19 @@
 //! What was found clean before. Exact: bytes are compared, not hashes alone, so that nothing passes by a collision.
 //!
 //! Tables in which a newcomer takes the place of what was there; keys have two places each. Small ones: reading a short text
-//! again costs less than waiting for memory, so attributes are remembered only where reading costs more, and when they come
-//! again.
+//! again costs less than waiting for memory. So the last few short texts under a key stand beside the key, which was looked
+//! for in any case; longer attributes have a table of their own, and are remembered when they come again.
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::rules::KeyRule;
-use crate::same::{is_same, print};
+use crate::same::{Short, is_same, print};
 
 const KEYS: usize = 256;
+/// Short texts that are remembered under a key.
+const UNDER_KEY: usize = 4;
+/// Short texts that are remembered without a key.
+const TEXTS: usize = 32;
 const PAIRS: usize = 256;
 const MESSAGES: usize = 64;
 /// Longest key that is remembered, in bytes.
@@ -24,7 +28,21 @@ struct Key {
     len: u8,
     bytes: [u8; KEY_BYTES_MAX],
     rule: Option<KeyRule>,
+    clean: [Short; UNDER_KEY],
 }
+
+impl Key {
+    const NONE: Self = Self { len: 0, bytes: [0; KEY_BYTES_MAX], rule: None, clean: [Short::NONE; UNDER_KEY] };
+
+    #[inline]
+    fn is(&self, key: &[u8]) -> bool {
+        self.bytes.get(..usize::from(self.len)).is_some_and(|known| is_same(known, key))
+    }
+}
+
+/// Where a key is remembered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyPlace(usize);
 
 #[derive(Clone, Copy, Debug)]
 struct Pair {
@@ -46,6 +64,7 @@ pub(crate) struct PairPlace {
 pub(crate) struct Cache {
     /// These are empty until the first is put in.
     keys: Vec<Key>,
+    texts: Vec<Short>,
     pairs: Vec<Pair>,
     messages: Vec<Box<[u8]>>,
 }
@@ -60,17 +79,20 @@ fn key_place(key: &[u8]) -> usize {
 }
 
 impl Cache {
-    /// What is decided about a key that holds nothing personal itself.
+    /// What is decided about a key that holds nothing personal itself, and where that stands.
     #[inline]
-    pub(crate) fn key(&self, key: &[u8]) -> Option<KeyRule> {
+    pub(crate) fn key(&self, key: &[u8]) -> Option<(KeyPlace, KeyRule)> {
         let place = key_place(key);
-        self.key_at(place, key).or_else(|| self.key_at(place ^ 1, key))
+        match self.key_at(place, key) {
+            None => self.key_at(place ^ 1, key),
+            found => found,
+        }
     }
 
     #[inline]
-    fn key_at(&self, place: usize, key: &[u8]) -> Option<KeyRule> {
+    fn key_at(&self, place: usize, key: &[u8]) -> Option<(KeyPlace, KeyRule)> {
         let known = self.keys.get(place)?;
-        if is_same(known.bytes.get(..usize::from(known.len))?, key) { known.rule } else { None }
+        if known.is(key) { Some((KeyPlace(place), known.rule?)) } else { None }
     }
 
     pub(crate) fn put_key(&mut self, key: &[u8], rule: KeyRule) {
@@ -78,17 +100,50 @@ impl Cache {
             return;
         }
         if self.keys.is_empty() {
-            self.keys.resize(KEYS, Key { len: 0, bytes: [0; KEY_BYTES_MAX], rule: None });
+            self.keys.resize(KEYS, Key::NONE);
         }
         // Two keys of one place do not throw each other out.
         let place = key_place(key);
         self.keys.swap(place, place ^ 1);
-        if let Some(entry) = self.keys.get_mut(place)
-            && let Some(bytes) = entry.bytes.get_mut(..key.len())
+        if let Some(entry) = self.keys.get_mut(place) {
+            *entry = Key { len: key.len() as u8, rule: Some(rule), ..Key::NONE };
+            for (byte, known) in key.iter().zip(&mut entry.bytes) {
+                *known = *byte;
+            }
+        }
+    }
+
+    /// Whether a text is known to be clean under the key there.
+    #[inline]
+    pub(crate) fn is_clean_under(&self, KeyPlace(place): KeyPlace, text: &Short) -> bool {
+        self.keys.get(place).is_some_and(|key| key.clean.get(text.place(UNDER_KEY)) == Some(text))
+    }
+
+    /// Remembers a text that is clean under the key, if that still stands there.
+    #[inline]
+    pub(crate) fn put_under(&mut self, KeyPlace(place): KeyPlace, key: &[u8], text: Short) {
+        if let Some(known) = self.keys.get_mut(place)
+            && known.is(key)
+            && let Some(entry) = known.clean.get_mut(text.place(UNDER_KEY))
         {
-            bytes.copy_from_slice(key);
-            entry.len = key.len() as u8;
-            entry.rule = Some(rule);
+            *entry = text;
+        }
+    }
+
+    /// Whether a text without a key is known to be clean.
+    #[inline]
+    pub(crate) fn is_clean_text(&self, text: &Short) -> bool {
+        self.texts.get(text.place(TEXTS)) == Some(text)
+    }
+
+    /// Remembers a clean text without a key.
+    #[inline]
+    pub(crate) fn put_text(&mut self, text: Short) {
+        if self.texts.is_empty() {
+            self.texts.resize(TEXTS, Short::NONE);
+        }
+        if let Some(entry) = self.texts.get_mut(text.place(TEXTS)) {
+            *entry = text;
         }
     }
 
@@ -195,9 +250,33 @@ mod tests {
         }
         assert!(cache.key(b"").is_none() && cache.key(b"a").is_none());
         cache.put_key(b"", rules.key(b""));
-        assert_eq!(cache.key(b"").map(|rule| rule.fate), Some(KeyFate::Ignored));
+        assert_eq!(cache.key(b"").map(|(_, rule)| rule.fate), Some(KeyFate::Ignored));
         let long = [b'k'; KEY_BYTES_MAX + 1];
         cache.put_key(&long, rules.key(&long));
         assert!(cache.key(&long).is_none());
+    }
+    #[test]
+    fn texts_are_clean_under_their_key_alone() {
+        let (config, _) = config::decode_str::<RedactionConfig>("{}").unwrap();
+        let rules = Rules::new(&config).unwrap();
+        let mut cache = Cache::default();
+        let short = |text: &str| Short::of(text.as_bytes()).unwrap();
+        for key in [&b"a"[..], b"b"] {
+            cache.put_key(key, rules.key(key));
+        }
+        let place = |cache: &Cache, key: &[u8]| cache.key(key).unwrap().0;
+        let (a, b) = (place(&cache, b"a"), place(&cache, b"b"));
+        cache.put_under(a, b"a", short("GET"));
+        assert!(cache.is_clean_under(a, &short("GET")) && !cache.is_clean_under(b, &short("GET")));
+        assert!(!cache.is_clean_under(a, &short("POST")) && !cache.is_clean_text(&short("GET")));
+        cache.put_text(short("GET"));
+        assert!(cache.is_clean_text(&short("GET")) && !cache.is_clean_text(&short("get")));
+        // Another key in the place of the first.
+        cache.put_under(a, b"b", short("POST"));
+        assert!(!cache.is_clean_under(a, &short("POST")), "the key is no longer there");
+        for number in 0..10 * KEYS {
+            cache.put_key(number.to_string().as_bytes(), rules.key(b""));
+        }
+        assert!(!cache.is_clean_under(a, &short("GET")), "what was under the key went with it");
     }
 }

@@ -38,6 +38,46 @@ pub(crate) fn print(bytes: &[u8]) -> u64 {
     wide as u64 ^ (wide >> 64) as u64
 }
 
+/// Longest bytes that are a [`Short`].
+pub(crate) const SHORT_BYTES_MAX: usize = 32;
+
+/// Up to 32 bytes as numbers, exactly: the same numbers are the same bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Short {
+    words: [u64; 4],
+    len: u64,
+}
+
+impl Short {
+    /// No bytes: what no text is.
+    pub(crate) const NONE: Self = Self { words: [0; 4], len: 0 };
+
+    /// `None` of more bytes, and of none at all.
+    #[inline]
+    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
+        let word = |at: usize| {
+            bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes))
+        };
+        let len = bytes.len();
+        let words = match len {
+            0 => return None,
+            1..8 => [short(bytes), 0, 0, 0],
+            8..=16 => [word(0), word(len - 8), 0, 0],
+            17..=SHORT_BYTES_MAX => [word(0), word(8), word(len - 16), word(len - 8)],
+            _ => return None,
+        };
+        Some(Self { words, len: len as u64 })
+    }
+
+    /// A number below `places`, a power of two, in which many differ.
+    #[inline]
+    pub(crate) fn place(&self, places: usize) -> usize {
+        let [first, second, third, last] = self.words;
+        let mixed = first ^ second.rotate_left(21) ^ third.rotate_left(42) ^ last ^ self.len;
+        (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (places - 1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +94,26 @@ mod tests {
                 other[at] ^= 0x80;
                 assert!(!is_same(one, &other), "{at} of {len}");
             }
+        }
+    }
+
+    #[test]
+    fn only_the_same_bytes_are_the_same_numbers() {
+        let text: Vec<u8> = (1..=SHORT_BYTES_MAX as u8).chain([0; 8]).collect();
+        assert_eq!((Short::of(b""), Short::of(&text[..SHORT_BYTES_MAX + 1])), (None, None));
+        for len in 1..=SHORT_BYTES_MAX {
+            let one = Short::of(&text[..len]).unwrap();
+            assert_ne!(Some(one), Short::of(&text[..len - 1]));
+            for at in 0..len {
+                for bit in [1, 0x80] {
+                    let mut other = text[..len].to_vec();
+                    other[at] ^= bit;
+                    assert_ne!(Some(one), Short::of(&other), "{at} of {len}");
+                }
+            }
+            // Zeros are bytes, too.
+            let zeros = [0; SHORT_BYTES_MAX + 1];
+            assert_ne!(Short::of(&zeros[..len]), Short::of(&zeros[..len + 1]));
         }
     }
 

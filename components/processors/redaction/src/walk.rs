@@ -16,10 +16,11 @@ use pdata::schema::{
 };
 use pdata::wire::{Fields, LEN, VARINT, put_len, read_varint};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, KeyPlace};
 use crate::config::{Action, Fate};
 use crate::path::Path;
 use crate::rules::{KeyFate, KeyRule, Rule};
+use crate::same::{SHORT_BYTES_MAX, Short};
 use crate::sanitize::Applied;
 use crate::summary;
 use crate::text::{Reader, Refusal, Verdict};
@@ -172,8 +173,23 @@ impl Reader<'_> {
                 reader.sanitized(field.content(), field.end(), sanitizers, path);
                 return Ok(Fate::Keep);
             }
+            let text = reader.writer.source().get(field.content()..field.end()).unwrap_or_default();
+            let short = if sanitizers.is_none() { Short::of(text) } else { None };
+            if short.is_some_and(|short| reader.state.cache.is_clean_text(&short)) {
+                return Ok(Fate::Keep);
+            }
+            let noted = reader.noted;
             let verdict = reader.text(field.content(), field.end(), Place::text(), sanitizers, path)?;
-            Ok(if verdict == Verdict::Removed { Fate::Remove } else { Fate::Keep })
+            if verdict == Verdict::Removed {
+                return Ok(Fate::Remove);
+            }
+            if let Some(short) = short
+                && verdict == Verdict::Clean
+                && reader.noted == noted
+            {
+                reader.state.cache.put_text(short);
+            }
+            Ok(Fate::Keep)
         })
     }
 
@@ -220,7 +236,7 @@ impl Reader<'_> {
 
     /// What is decided about a key, and the key that takes its place. `None` in place of the rule: it goes.
     fn key(&mut self, key: &[u8], path: &Path<'_>) -> Result<(Option<KeyRule>, Option<Vec<u8>>), Refusal> {
-        if let Some(rule) = self.state.cache.key(key) {
+        if let Some((_, rule)) = self.state.cache.key(key) {
             return Ok((Some(rule), None));
         }
         let rule = self.rules.key(key);
@@ -243,12 +259,12 @@ impl Reader<'_> {
         let pair = self.writer.source().get(start..end).unwrap_or_default();
         if !self.summarizes()
             && let Some(plain) = Plain::of(pair)
-            && let Some(rule) = self.state.cache.key(plain.key)
+            && let Some((key, rule)) = self.state.cache.key(plain.key)
             && rule.fate == KeyFate::Read
             && mode != Mode::Body
         {
             match plain.value {
-                PlainValue::Text(text) => return self.plain_pair(&plain, text, start, end, rule, path),
+                PlainValue::Text(text) => return self.plain_pair(&plain, text, start, end, (key, rule), path),
                 PlainValue::SmallNumber if !self.rules.all_types => return Ok(Fate::Keep),
                 PlainValue::SmallNumber => {}
             }
@@ -257,18 +273,22 @@ impl Reader<'_> {
     }
 
     /// An attribute as every SDK writes it, under a key that may stay: most of all attributes.
+    #[inline]
     fn plain_pair(
         &mut self,
         plain: &Plain<'_>,
         text: &[u8],
         start: usize,
         end: usize,
-        rule: KeyRule,
+        (key_place, rule): (KeyPlace, KeyRule),
         path: &Path<'_>,
     ) -> Outcome {
         let Plain { pair, key, .. } = *plain;
-        let costly = text.len() > COSTLY_BYTES || rule.sense.is_sql();
-        let place = if costly { Cache::pair_place(pair) } else { None };
+        let short = Short::of(text);
+        if short.is_some_and(|short| self.state.cache.is_clean_under(key_place, &short)) {
+            return Ok(Fate::Keep);
+        }
+        let place = if text.len() > SHORT_BYTES_MAX { Cache::pair_place(pair) } else { None };
         if place.is_some_and(|place| self.state.cache.is_clean_pair(place, pair)) {
             return Ok(Fate::Keep);
         }
@@ -277,10 +297,12 @@ impl Reader<'_> {
         let text_place = Place::of_known_key(key, rule.sense);
         match self.text(content, end, text_place, rule.sanitizers, &path.name(key))? {
             Verdict::Clean | Verdict::Allowed => {
-                if let Some(place) = place
-                    && self.noted == noted
-                {
-                    self.state.cache.put_pair(place, pair);
+                if self.noted == noted {
+                    if let Some(short) = short {
+                        self.state.cache.put_under(key_place, key, short);
+                    } else if let Some(place) = place {
+                        self.state.cache.put_pair(place, pair);
+                    }
                 }
                 Ok(Fate::Keep)
             }
@@ -467,9 +489,6 @@ fn in_body(path: &Path<'_>) -> String {
 const KEY: u32 = 1;
 const VALUE: u32 = 2;
 const KEY_STRINDEX: u32 = 3;
-
-/// Texts of attributes that are longer than this are worth remembering.
-const COSTLY_BYTES: usize = 32;
 
 /// An attribute in the form every SDK writes: key, then value, nothing else, lengths of one byte.
 struct Plain<'p> {
