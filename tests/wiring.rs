@@ -128,7 +128,12 @@ fn what_is_read_of_requests_must_have_been_kept() {
         format!(
             r#"receivers:
   otlp: {{protocols: {{grpc: {{endpoint: "localhost:0", include_metadata: {include}}}}}}}
-exporters: {{nop: }}
+exporters:
+  nop:
+  otlp_grpc:
+    endpoint: "localhost:1"
+    auth: {{authenticator: headers_setter}}
+    sending_queue: {{batch: {{partition: {{metadata_keys: [x-org]}}}}}}
 extensions: {{headers_setter: {{headers: [{{key: x-org, from_context: X-Org}}]}}}}
 connectors:
   forward:
@@ -158,6 +163,12 @@ service:
              logs/out: {{receivers: [{connector}], processors: [{behind}], exporters: [nop]}}"
         )
     };
+    let leaving = |processors: &str| {
+        format!(
+            "  extensions: [headers_setter]\n  pipelines: {{logs: {{receivers: [otlp], processors: [{processors}], exporters: \
+             [otlp_grpc]}}}}"
+        )
+    };
     let tenant = |processors: &str| format!("  tenant: {{from: [{{header: x-org}}]}}\n{}", one(processors));
     // Where a text of the configuration stands.
     let at = |needle: &str| {
@@ -181,6 +192,13 @@ service:
         (true, one("batch/org, attributes, filter, attributes/auth"), String::new()),
         (true, two("batch/org", "routing", "attributes"), String::new()),
         (true, tenant("batch"), String::new()),
+        (true, leaving("batch/org"), String::new()),
+        (
+            true,
+            leaving("batch"),
+            gone(at("x-org]}}}"), "exporters::otlp_grpc", org, batch, list)
+                + &gone(at("X-Org}]}"), "extensions::headers_setter", "the request's metadata \"X-Org\"", batch, list),
+        ),
         (false, one("batch, attributes/auth"), String::new()),
         (
             true,

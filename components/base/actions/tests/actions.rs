@@ -7,7 +7,7 @@ use config::{Config, Validator};
 use pdata::build::{LogFields, PayloadBuilder, ValueWriter};
 use pdata::edit::{Editor, Walk};
 use pdata::view::ValueView;
-use pdata::{Context, Metadata, Payload, Signal};
+use pdata::{Context, Metadata, Payload, RequestPart, Signal};
 
 #[derive(Clone, Debug, Config)]
 #[config(validate = List::check)]
@@ -345,7 +345,8 @@ fn what_is_read_of_the_request_is_known() {
                 {key: c, action: update, from_context: auth.c}, {key: d, action: update, from_context: client.address}]";
     let (list, _) = config::decode_str::<List>(yaml).unwrap();
     let actions = Actions::new(&list.actions, "actions").unwrap();
-    assert_eq!(actions.metadata_keys().collect::<Vec<_>>(), ["x-a", "B"]);
+    let named = |name: &str| RequestPart::Metadata(name.to_owned());
+    assert_eq!(Actions::request_reads(&list.actions), [named("x-a"), named("B"), RequestPart::Address]);
     assert!(actions.can_add());
     let (list, _) = config::decode_str::<List>("actions: [{key: a, action: update, value: 1}]").unwrap();
     assert!(!Actions::new(&list.actions, "actions").unwrap().can_add());

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use ::config::{ComponentId, Config, GoDuration, Optional, Validator};
+use pdata::RequestPart;
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -47,6 +48,12 @@ pub struct DeliveryConfig {
 }
 
 impl DeliveryConfig {
+    /// What it reads of requests.
+    #[must_use]
+    pub fn request_reads(&self) -> Vec<RequestPart> {
+        self.sending_queue.get().into_iter().flat_map(QueueConfig::request_reads).collect()
+    }
+
     /// The extensions it refers to.
     #[must_use]
     pub fn extension_refs(&self) -> Vec<component::ExtensionRef> {
@@ -163,6 +170,12 @@ pub struct QueueConfig {
 }
 
 impl QueueConfig {
+    /// What it reads of requests: metadata that batches are kept apart by.
+    pub fn request_reads(&self) -> impl Iterator<Item = RequestPart> {
+        let partitions = self.batch.get().into_iter().map(|batch| &batch.partition);
+        partitions.flat_map(|partition| partition.metadata_keys.iter().cloned().map(RequestPart::Metadata))
+    }
+
     fn check(&self, v: &mut Validator<'_>) {
         if self.num_consumers <= 0 {
             v.error("num_consumers", "`num_consumers` must be positive");

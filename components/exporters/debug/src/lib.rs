@@ -15,7 +15,7 @@ pub mod text;
 use std::sync::Arc;
 
 use component::{Factory, Stability};
-use delivery::{Delivery, DeliveryConfig, DeliverySettings, RetryConfig, TimeoutConfig};
+use delivery::{Delivery, DeliveryConfig, DeliverySettings, QueueConfig, RetryConfig, TimeoutConfig};
 use pdata::Signal;
 
 use crate::config::DebugConfig;
@@ -40,5 +40,8 @@ pub fn factory() -> Factory {
     .with_signals(Stability::Alpha, &Signal::ALL)
     .with_extension_refs::<DebugConfig>(|config| {
         config.sending_queue.get().and_then(|queue| queue.storage_ref()).into_iter().collect()
+    })
+    .with_request_reads(|config: &DebugConfig, _signal| {
+        config.sending_queue.get().into_iter().flat_map(QueueConfig::request_reads).collect()
     })
 }

@@ -40,6 +40,7 @@ pub fn factory() -> Factory {
     .with_aliases(&["loadbalancing"])
     .with_signals(Stability::Beta, &Signal::ALL)
     .with_extension_refs(LoadBalancingConfig::extension_refs)
+    .with_request_reads(|config: &LoadBalancingConfig, _signal| config.protocol.otlp.delivery.request_reads())
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ pub fn factory() -> Factory {
     .with_aliases(&["otlp"])
     .with_signals(Stability::Stable, &Signal::ALL)
     .with_extension_refs(OtlpGrpcConfig::extension_refs)
+    .with_request_reads(|config: &OtlpGrpcConfig, _signal| config.delivery.request_reads())
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub fn factory() -> Factory {
     .with_aliases(&["otlphttp"])
     .with_signals(Stability::Stable, &Signal::ALL)
     .with_extension_refs(OtlpHttpConfig::extension_refs)
+    .with_request_reads(|config: &OtlpHttpConfig, _signal| config.delivery.request_reads())
 }
 
 #[cfg(test)]
