@@ -115,14 +115,18 @@ impl Cache {
 
     /// Whether a text is known to be clean under the key there.
     #[inline]
-    pub(crate) fn is_clean_under(&self, KeyPlace(place): KeyPlace, text: &Short) -> bool {
-        self.keys.get(place).is_some_and(|key| key.clean.get(text.place(UNDER_KEY)) == Some(text))
+    pub(crate) fn is_clean_under(&self, KeyPlace(place): KeyPlace, text: &[u8]) -> bool {
+        Short::of(text).is_some_and(|text| {
+            let known = self.keys.get(place).and_then(|key| key.clean.get(text.place(UNDER_KEY)));
+            known.is_some_and(|known| text == *known)
+        })
     }
 
-    /// Remembers a text that is clean under the key, if that still stands there.
+    /// Remembers a text that is clean under the key, if that still stands there and the text is short.
     #[inline]
-    pub(crate) fn put_under(&mut self, KeyPlace(place): KeyPlace, key: &[u8], text: Short) {
-        if let Some(known) = self.keys.get_mut(place)
+    pub(crate) fn put_under(&mut self, KeyPlace(place): KeyPlace, key: &[u8], text: &[u8]) {
+        if let Some(text) = Short::of(text)
+            && let Some(known) = self.keys.get_mut(place)
             && known.is(key)
             && let Some(entry) = known.clean.get_mut(text.place(UNDER_KEY))
         {
@@ -132,13 +136,14 @@ impl Cache {
 
     /// Whether a text without a key is known to be clean.
     #[inline]
-    pub(crate) fn is_clean_text(&self, text: &Short) -> bool {
-        self.texts.get(text.place(TEXTS)) == Some(text)
+    pub(crate) fn is_clean_text(&self, text: &[u8]) -> bool {
+        Short::of(text).is_some_and(|text| self.texts.get(text.place(TEXTS)).is_some_and(|known| text == *known))
     }
 
-    /// Remembers a clean text without a key.
+    /// Remembers a clean text without a key, if it is short.
     #[inline]
-    pub(crate) fn put_text(&mut self, text: Short) {
+    pub(crate) fn put_text(&mut self, text: &[u8]) {
+        let Some(text) = Short::of(text) else { return };
         if self.texts.is_empty() {
             self.texts.resize(TEXTS, Short::NONE);
         }
@@ -260,23 +265,23 @@ mod tests {
         let (config, _) = config::decode_str::<RedactionConfig>("{}").unwrap();
         let rules = Rules::new(&config).unwrap();
         let mut cache = Cache::default();
-        let short = |text: &str| Short::of(text.as_bytes()).unwrap();
+        let short = |text: &'static str| text.as_bytes();
         for key in [&b"a"[..], b"b"] {
             cache.put_key(key, rules.key(key));
         }
         let place = |cache: &Cache, key: &[u8]| cache.key(key).unwrap().0;
         let (a, b) = (place(&cache, b"a"), place(&cache, b"b"));
         cache.put_under(a, b"a", short("GET"));
-        assert!(cache.is_clean_under(a, &short("GET")) && !cache.is_clean_under(b, &short("GET")));
-        assert!(!cache.is_clean_under(a, &short("POST")) && !cache.is_clean_text(&short("GET")));
+        assert!(cache.is_clean_under(a, short("GET")) && !cache.is_clean_under(b, short("GET")));
+        assert!(!cache.is_clean_under(a, short("POST")) && !cache.is_clean_text(short("GET")));
         cache.put_text(short("GET"));
-        assert!(cache.is_clean_text(&short("GET")) && !cache.is_clean_text(&short("get")));
+        assert!(cache.is_clean_text(short("GET")) && !cache.is_clean_text(short("get")));
         // Another key in the place of the first.
         cache.put_under(a, b"b", short("POST"));
-        assert!(!cache.is_clean_under(a, &short("POST")), "the key is no longer there");
+        assert!(!cache.is_clean_under(a, short("POST")), "the key is no longer there");
         for number in 0..10 * KEYS {
             cache.put_key(number.to_string().as_bytes(), rules.key(b""));
         }
-        assert!(!cache.is_clean_under(a, &short("GET")), "what was under the key went with it");
+        assert!(!cache.is_clean_under(a, short("GET")), "what was under the key went with it");
     }
 }

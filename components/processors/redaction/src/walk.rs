@@ -20,7 +20,7 @@ use crate::cache::{Cache, KeyPlace};
 use crate::config::{Action, Fate};
 use crate::path::Path;
 use crate::rules::{KeyFate, KeyRule, Rule};
-use crate::same::{SHORT_BYTES_MAX, Short};
+use crate::same::SHORT_BYTES_MAX;
 use crate::sanitize::Applied;
 use crate::summary;
 use crate::text::{Reader, Refusal, Verdict};
@@ -174,8 +174,8 @@ impl Reader<'_> {
                 return Ok(Fate::Keep);
             }
             let text = reader.writer.source().get(field.content()..field.end()).unwrap_or_default();
-            let short = if sanitizers.is_none() { Short::of(text) } else { None };
-            if short.is_some_and(|short| reader.state.cache.is_clean_text(&short)) {
+            let is_plain = sanitizers.is_none();
+            if is_plain && reader.state.cache.is_clean_text(text) {
                 return Ok(Fate::Keep);
             }
             let noted = reader.noted;
@@ -183,11 +183,8 @@ impl Reader<'_> {
             if verdict == Verdict::Removed {
                 return Ok(Fate::Remove);
             }
-            if let Some(short) = short
-                && verdict == Verdict::Clean
-                && reader.noted == noted
-            {
-                reader.state.cache.put_text(short);
+            if is_plain && verdict == Verdict::Clean && reader.noted == noted {
+                reader.state.cache.put_text(text);
             }
             Ok(Fate::Keep)
         })
@@ -284,8 +281,7 @@ impl Reader<'_> {
         path: &Path<'_>,
     ) -> Outcome {
         let Plain { pair, key, .. } = *plain;
-        let short = Short::of(text);
-        if short.is_some_and(|short| self.state.cache.is_clean_under(key_place, &short)) {
+        if self.state.cache.is_clean_under(key_place, text) {
             return Ok(Fate::Keep);
         }
         let place = if text.len() > SHORT_BYTES_MAX { Cache::pair_place(pair) } else { None };
@@ -298,10 +294,9 @@ impl Reader<'_> {
         match self.text(content, end, text_place, rule.sanitizers, &path.name(key))? {
             Verdict::Clean | Verdict::Allowed => {
                 if self.noted == noted {
-                    if let Some(short) = short {
-                        self.state.cache.put_under(key_place, key, short);
-                    } else if let Some(place) = place {
-                        self.state.cache.put_pair(place, pair);
+                    match place {
+                        Some(place) => self.state.cache.put_pair(place, pair),
+                        None => self.state.cache.put_under(key_place, key, text),
                     }
                 }
                 Ok(Fate::Keep)
