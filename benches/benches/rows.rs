@@ -43,6 +43,7 @@ fn factory(kind: &str) -> Factory {
     match kind {
         "attributes" => processor_attributes::factory(),
         "filter" => processor_filter::factory(),
+        "probabilistic_sampler" => processor_probabilistic_sampler::factory(),
         "transform" => processor_transform::factory(),
         other => panic!("no processor `{other}` here"),
     }
@@ -117,4 +118,14 @@ fn filter_and_transform_spans(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn filter_and_transform_logs(bencher: Bencher<'_, '_>) {
     measure(bencher, Work::Transform, wire::Signal::Logs);
+}
+
+#[divan::bench]
+fn probabilistic_sampler_spans(bencher: Bencher<'_, '_>) {
+    measure(bencher, Work::HeadSampling, wire::Signal::Traces);
+}
+
+#[divan::bench]
+fn probabilistic_sampler_logs(bencher: Bencher<'_, '_>) {
+    measure(bencher, Work::HeadSampling, wire::Signal::Logs);
 }

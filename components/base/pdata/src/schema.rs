@@ -17,6 +17,44 @@ pub struct Message {
     attributes: u8,
     /// Bits of the numbers in `fields`.
     numbers: u32,
+    /// What a field is checked for, by its tag, for tags of one byte.
+    forms: [Form; 0x80],
+}
+
+/// What the value of a field that may occur once has to be, where that is told without recursion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Anything else: messages, lists, members of a oneof, unknown fields, tags that do not fit the field.
+    Other,
+    /// A varint.
+    Varint,
+    /// Four bytes.
+    Fixed32,
+    /// Eight bytes.
+    Fixed64,
+    /// Text.
+    Text,
+    /// 16 bytes, or none.
+    TraceId,
+    /// 8 bytes, or none.
+    SpanId,
+}
+
+impl Form {
+    const fn of(field: &Field) -> Self {
+        match (field.label, field.kind) {
+            (Label::Repeated | Label::OneOf, _) => Self::Other,
+            (_, String) => Self::Text,
+            (_, TraceId) => Self::TraceId,
+            (_, SpanId) => Self::SpanId,
+            (_, Bytes | Msg(_) | Item(_)) => Self::Other,
+            (_, kind) => match kind.wire_type() {
+                crate::wire::FIXED32 => Self::Fixed32,
+                crate::wire::FIXED64 => Self::Fixed64,
+                _ => Self::Varint,
+            },
+        }
+    }
 }
 
 /// The highest field number in OTLP's messages.
@@ -118,9 +156,14 @@ impl Kind {
 impl Message {
     const fn new(name: &'static str, fields: &'static [Field]) -> Self {
         let mut by_number = [0; NUMBER_MAX as usize + 1];
+        let mut forms = [Form::Other; 0x80];
         let (mut n, mut attributes, mut numbers) = (0, 0, 0);
         while n < fields.len() {
             by_number[fields[n].number as usize] = n as u8 + 1;
+            let tag = fields[n].number << 3 | fields[n].kind.wire_type() as u32;
+            if tag < 0x80 {
+                forms[tag as usize] = Form::of(&fields[n]);
+            }
             numbers |= 1 << fields[n].number;
             // Told by name, since a constant must not look into the message that it may be part of; a test compares.
             if matches!(fields[n].name.as_bytes(), b"attributes" | b"filtered_attributes" | b"metadata")
@@ -130,7 +173,7 @@ impl Message {
             }
             n += 1;
         }
-        Self { name, fields, by_number, attributes, numbers }
+        Self { name, fields, by_number, attributes, numbers, forms }
     }
 
     /// Whether there is a field of that number.
@@ -138,6 +181,12 @@ impl Message {
     #[must_use]
     pub const fn knows(&self, number: u32) -> bool {
         number <= NUMBER_MAX && self.numbers >> number & 1 == 1
+    }
+
+    /// What a field of that tag is checked for.
+    #[inline]
+    pub(crate) const fn form(&self, tag: u8) -> Form {
+        if tag < 0x80 { self.forms[tag as usize] } else { Form::Other }
     }
 
     /// Number of the field that is a list of `KeyValue`; 0 if the message has none. None has two.

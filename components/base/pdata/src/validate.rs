@@ -17,7 +17,7 @@ pub mod canonical;
 use std::fmt;
 use std::ops::Range;
 
-use crate::schema::{self, Field, Kind, Label, Message};
+use crate::schema::{self, Field, Form, Kind, Label, Message};
 use crate::signal::Signal;
 use crate::wire::{self, FIXED32, FIXED64, Fields, LEN, Malformed, VARINT, read_varint};
 
@@ -257,8 +257,15 @@ impl<'a> Walk<'a> {
         let Some(depth) = depth.checked_sub(1) else { return Err(Invalid::new(start, Problem::Depth)) };
         let buf = self.buf.get(..end).unwrap_or_default();
         let mut at = start;
-        let mut seen = 0_u32;
+        // Fields that were there, and those that were there twice.
+        let (mut seen, mut again) = (0_u32, 0_u32);
         while at < end {
+            if let Some((bit, after)) = self.plain_field(table, buf, at) {
+                again |= seen & bit;
+                seen |= bit;
+                at = after;
+                continue;
+            }
             let field_start = at;
             // Tags of known fields take one byte, but for field 16.
             let Some(tag) = read_varint(buf, &mut at) else {
@@ -280,18 +287,45 @@ impl<'a> Walk<'a> {
                     }
                 }
                 Label::OneOf => {
-                    self.duplicates |= seen & ONEOF_SEEN != 0;
+                    again |= seen & ONEOF_SEEN;
                     seen |= ONEOF_SEEN;
                 }
                 Label::Singular | Label::Optional => {
                     let bit = 1 << field.number;
-                    self.duplicates |= seen & bit != 0;
+                    again |= seen & bit;
                     seen |= bit;
                 }
             }
             at = self.value(buf, field, wire_type, field_start, at, depth)?;
         }
+        self.duplicates |= again != 0;
         Ok(())
+    }
+
+    /// Checks the field at `at` if it is what most are: one that may occur once, with tag and length in a byte each and a
+    /// value without fields of its own. Returns the bit of its number, and where the next field starts. `None` says nothing:
+    /// the general walk decides then.
+    #[inline(always)]
+    fn plain_field(&mut self, table: &'static Message, buf: &[u8], at: usize) -> Option<(u32, usize)> {
+        let &[tag, next] = buf.get(at..)?.first_chunk()?;
+        let form = table.form(tag);
+        let after = match form {
+            Form::Other => return None,
+            Form::Fixed64 => at + 9,
+            Form::Fixed32 => at + 5,
+            Form::Varint if next < 0x80 => at + 2,
+            Form::TraceId if next == 16 => at + 18,
+            Form::SpanId if next == 8 => at + 10,
+            Form::Text if next < 0x80 => at + 2 + usize::from(next),
+            _ => return None,
+        };
+        if after > buf.len() {
+            return None;
+        }
+        if form == Form::Text {
+            self.string(at + 2, after);
+        }
+        Some((1 << (tag >> 3), after))
     }
 
     #[inline]
@@ -388,60 +422,40 @@ impl<'a> Walk<'a> {
     #[inline]
     fn plain_key_values(&mut self, buf: &[u8], mut at: usize) -> usize {
         let Some(&tag) = buf.get(at) else { return at };
-        while let Some([next_tag, len, rest @ ..]) = buf.get(at..)
-            && *next_tag == tag
-            && *len < 0x80
-            && let Some(pair) = rest.get(..usize::from(*len))
-            && self.plain_key_value(pair, at + 2)
-        {
-            at += 2 + pair.len();
+        // From here on nothing was looked at yet but tags and lengths, all of them below 0x80: what is between them is text.
+        let mut unread = at;
+        while let Some((value, end)) = plain_key_value(buf, tag, at) {
+            if buf.get(value) != Some(&PLAIN_TEXT) {
+                self.texts_of_pairs(buf, unread, value);
+                unread = end;
+            }
+            at = end;
         }
+        self.texts_of_pairs(buf, unread, at);
         at
     }
 
-    /// Whether `pair`, which starts at `at`, is a `KeyValue` as SDKs write it (key, then a value holding one scalar, all lengths in one
-    /// byte), with every check of the general walk done. `false` says nothing: the general walk decides then.
+    /// Checks the texts of plain pairs that fill `start..end`; the last one may be cut off before its value.
     #[inline]
-    fn plain_key_value(&mut self, pair: &[u8], at: usize) -> bool {
-        let [0x0a, key_len, rest @ ..] = pair else { return false };
-        let key_len = usize::from(*key_len);
-        // Below 0x80 a length is one byte, and then all tags and lengths of a string attribute are ASCII too.
-        if key_len >= 0x80 || rest.len() < key_len {
-            return false;
+    fn texts_of_pairs(&mut self, buf: &[u8], start: usize, end: usize) {
+        if !is_ascii(buf.get(start..end).unwrap_or_default()) {
+            self.each_text_of_pairs(buf, start, end);
         }
-        let (key, rest) = rest.split_at(key_len);
-        let [0x12, value_len, value @ ..] = rest else { return false };
-        if usize::from(*value_len) != value.len() || *value_len >= 0x80 {
-            return false;
-        }
-        match value {
-            [0x0a, len, text @ ..] => {
-                if usize::from(*len) != text.len() {
-                    return false;
-                }
-                if !is_ascii(pair) {
-                    let end = at + pair.len();
-                    let value_start = end - text.len();
-                    self.string(at + 2, at + 2 + key_len);
-                    self.string(value_start, end);
-                }
-                return true;
+    }
+
+    #[inline(never)]
+    fn each_text_of_pairs(&mut self, buf: &[u8], start: usize, end: usize) {
+        let Some(&tag) = buf.get(start) else { return };
+        let mut at = start;
+        while at < end
+            && let Some((value, next)) = plain_key_value(buf, tag, at)
+        {
+            self.string(at + 4, value - 2);
+            if value < end {
+                self.string(value + 2, next);
             }
-            [0x18, number @ ..] => {
-                let [middle @ .., last] = number else { return false };
-                let one_varint = *last < 0x80 && middle.len() < 9 && middle.iter().all(|byte| *byte >= 0x80);
-                if !one_varint {
-                    return false;
-                }
-            }
-            [0x21, number @ ..] if number.len() == 8 => {}
-            [0x10, flag] if *flag < 0x80 => {}
-            _ => return false,
+            at = next;
         }
-        if !is_ascii(key) {
-            self.string(at + 2, at + 2 + key_len);
-        }
-        true
     }
 
     #[cold]
@@ -451,6 +465,34 @@ impl<'a> Walk<'a> {
             Err(malformed) => Err(Invalid::new(field_start, malformed)),
         }
     }
+}
+
+/// First byte of a plain value that is text.
+const PLAIN_TEXT: u8 = 1 << 3 | LEN;
+
+/// Where the value's content and the next field start, if at `at` there is a `KeyValue` of that tag as SDKs write it: key, then a
+/// value holding one scalar, all lengths in one byte. Everything that the general walk checks is, but for the texts. `None`
+/// says nothing: the general walk decides then.
+#[inline(always)]
+fn plain_key_value(buf: &[u8], tag: u8, at: usize) -> Option<(usize, usize)> {
+    let &[found, len, 0x0a, key_len] = buf.get(at..)?.first_chunk()? else { return None };
+    // The smallest value takes two bytes, behind two of its tag and length.
+    let value = at + 6 + usize::from(key_len);
+    let end = at + 2 + usize::from(len);
+    let &[0x12, value_len, first, second] = buf.get(value - 2..end)?.first_chunk()? else { return None };
+    // With the first, the other two are below 0x80, too.
+    let is_whole = len < 0x80 && value + usize::from(value_len) == end;
+    let is_plain = match first {
+        PLAIN_TEXT => usize::from(second) + 2 == usize::from(value_len),
+        0x18 => match buf.get(value + 1..end)? {
+            [middle @ .., last] => *last < 0x80 && middle.len() < 9 && middle.iter().all(|byte| *byte >= 0x80),
+            [] => false,
+        },
+        0x21 => value_len == 9,
+        0x10 => value_len == 2 && second < 0x80,
+        _ => false,
+    };
+    (found == tag && is_whole && is_plain).then_some((value, end))
 }
 
 fn is_key_values(field: &Field) -> bool {

@@ -4,6 +4,10 @@
 
 use std::ops::Range;
 
+mod scan;
+
+pub use scan::{Field, Scan};
+
 /// Wire type of varints.
 pub const VARINT: u8 = 0;
 /// Wire type of 8-byte little-endian values.
@@ -156,6 +160,20 @@ const GROUP_DEPTH_MAX: u32 = 16;
 /// [`Malformed`] when the bytes are no field.
 #[inline]
 pub fn read_field(buf: &[u8], at: usize) -> Result<RawField, Malformed> {
+    // What most fields are, told from three bytes: number below 16, length-delimited, of less than 16 KiB.
+    if let Some(&[tag @ 8..=0x7f, low, high]) = buf.get(at..).and_then(|rest| rest.first_chunk())
+        && tag & 7 == LEN
+        && (low < 0x80 || high < 0x80)
+    {
+        let (from, len) = match low {
+            ..0x80 => (at + 2, usize::from(low)),
+            _ => (at + 3, usize::from(low & 0x7f) | usize::from(high) << 7),
+        };
+        let end = from + len;
+        if end <= buf.len() {
+            return Ok(RawField { number: u32::from(tag >> 3), wire_type: LEN, start: at, value: from..end, end });
+        }
+    }
     read_field_nested(buf, at, GROUP_DEPTH_MAX)
 }
 

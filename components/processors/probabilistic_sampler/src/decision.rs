@@ -120,7 +120,8 @@ enum Share {
 #[derive(Clone, Copy, Debug)]
 pub struct Decider {
     share: Share,
-    hash_seed: u32,
+    /// FNV-1a of the seed: what hashes go on from.
+    seeded: u32,
     fails_closed: bool,
     hashes_trace_id: bool,
     hashes_attribute: bool,
@@ -151,7 +152,7 @@ impl Decider {
         };
         Self {
             share,
-            hash_seed: config.hash_seed,
+            seeded: fnv1a(FNV_BASIS, &config.hash_seed.to_le_bytes()),
             fails_closed: config.fail_closed,
             hashes_trace_id: config.attribute_source == AttributeSource::TraceId,
             hashes_attribute: !config.from_attribute.is_empty(),
@@ -232,8 +233,8 @@ impl Decider {
                 let trace_id = known.trace_id.filter(|_| self.hashes_trace_id);
                 let attribute = known.attribute.filter(|bytes| self.hashes_attribute && !bytes.is_empty());
                 match (trace_id, attribute) {
-                    (Some(id), _) => (Policy::TraceIdHash, Some(hashed(id, self.hash_seed))),
-                    (None, Some(bytes)) => (Policy::Attribute, Some(hashed(bytes, self.hash_seed))),
+                    (Some(id), _) => (Policy::TraceIdHash, Some(hashed(id, self.seeded))),
+                    (None, Some(bytes)) => (Policy::Attribute, Some(hashed(bytes, self.seeded))),
                     (None, None) => missing,
                 }
             }
@@ -273,14 +274,18 @@ pub fn follow(known: &Known<'_>, answer: Answer) -> Option<Decision> {
     Some(Decision { is_kept: true, is_shed: false, policy, carries })
 }
 
+/// What FNV-1a starts with, for 32 bits.
+const FNV_BASIS: u32 = 0x811c_9dc5;
+
+/// FNV-1a of more bytes, after those that `hash` is of.
+fn fnv1a(hash: u32, bytes: &[u8]) -> u32 {
+    bytes.iter().fold(hash, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
 /// Randomness whose first 14 bits are those of the FNV-1a hash of seed and bytes, upside down: the hash is compared by
 /// "below", randomness by "reaches". The other bits fill up what the hash has left.
-fn hashed(bytes: &[u8], seed: u32) -> Randomness {
-    let hash = seed
-        .to_le_bytes()
-        .iter()
-        .chain(bytes)
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+fn hashed(bytes: &[u8], seeded: u32) -> Randomness {
+    let hash = fnv1a(seeded, bytes);
     let bucket = u64::from(hash & (BUCKETS - 1));
     // The reference takes the first 14 bits here, not all 18 that are left.
     let unused = u64::from(hash >> (u32::BITS - BUCKET_BITS));

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use component::pressure::Class;
 use pdata::edit::{EditError, Editor, Msg, Scalar, Value};
 use pdata::view::{KeyValueView, ValueView};
-use pdata::wire::{Fields, LEN};
+use pdata::wire::{LEN, Scan};
 use sampling::{Randomness, Threshold, TraceState};
 use value_text::Text;
 
@@ -37,14 +37,14 @@ mod number {
 pub(crate) fn span(bytes: &[u8]) -> Known<'_> {
     let mut known = Known { is_readable: true, ..Known::default() };
     let (mut trace_state, mut has_priority) = (&[][..], false);
-    for field in Fields::new(bytes).filter(|field| field.wire_type == LEN) {
-        let content = bytes.get(field.value).unwrap_or_default();
-        match field.number {
+    for field in Scan::new(bytes).filter(|field| field.wire_type() == LEN) {
+        let content = field.value;
+        match field.number() {
             number::SPAN_TRACE_ID => known.trace_id = content.try_into().ok(),
             number::SPAN_TRACE_STATE => trace_state = content,
             number::SPAN_ATTRIBUTES if !has_priority => {
                 let pair = KeyValueView::new(content);
-                if pair.key_bytes() == SPAN_PRIORITY {
+                if pair.has_key(SPAN_PRIORITY) {
                     // Of a repeated key the first counts.
                     has_priority = true;
                     known.priority = span_priority(pair.value());
@@ -90,14 +90,13 @@ pub(crate) struct LogKeys {
 pub(crate) fn log<'a>(bytes: &'a [u8], keys: &LogKeys, hashed: &'a mut Vec<u8>) -> Known<'a> {
     let mut known = Known { is_readable: true, ..Known::default() };
     let (mut threshold, mut randomness, mut priority, mut attribute) = (None, None, None, None);
-    for field in Fields::new(bytes).filter(|field| field.wire_type == LEN) {
-        let content = bytes.get(field.value).unwrap_or_default();
-        match field.number {
+    for field in Scan::new(bytes).filter(|field| field.wire_type() == LEN) {
+        let content = field.value;
+        match field.number() {
             number::LOG_TRACE_ID => known.trace_id = content.try_into().ok(),
             number::LOG_ATTRIBUTES => {
                 let pair = KeyValueView::new(content);
-                let key = pair.key_bytes();
-                let is = |wanted: &str| !wanted.is_empty() && key == wanted.as_bytes();
+                let is = |wanted: &str| !wanted.is_empty() && pair.has_key(wanted.as_bytes());
                 if is(LOG_THRESHOLD) {
                     threshold.get_or_insert(pair.value());
                 } else if is(LOG_RANDOMNESS) {

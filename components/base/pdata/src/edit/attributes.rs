@@ -64,26 +64,17 @@ impl Editor {
             return None;
         }
         let wanted = fingerprint(key);
-        let is_it = |slot: &Slot| {
-            could_be(slot.print, wanted)
-                && slot.number == number
-                && slot.state & REMOVED == 0
-                && self.key(node, slot) == key
-        };
-        let slots = self.slots_of(node).get(from as usize..)?;
-        let (fours, rest) = slots.as_chunks::<4>();
-        let mut passed = 0;
-        for four in fours {
-            // Mostly none of them could be it, which is told of all four without a branch.
-            if four.iter().fold(false, |any, slot| any | could_be(slot.print, wanted))
-                && let Some(found) = four.iter().position(is_it)
-            {
-                return Some(At { node, slot: from + passed + found as u32 });
+        let slots = self.slots_of(node);
+        let mut at = from as usize;
+        loop {
+            // Mostly nothing but this comparison is made.
+            at += slots.get(at..)?.iter().position(|slot| could_be(slot.print, wanted))?;
+            let slot = slots.get(at)?;
+            if slot.is(number) && self.key(node, slot) == key {
+                return Some(At { node, slot: at as u32 });
             }
-            passed += 4;
+            at += 1;
         }
-        let found = rest.iter().position(is_it)?;
-        Some(At { node, slot: from + passed + found as u32 })
     }
 
     fn key(&self, node: u32, slot: &Slot) -> &[u8] {

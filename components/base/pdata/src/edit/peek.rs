@@ -1,7 +1,7 @@
 //! Looking into a message without opening it: cheaper than opening for one or two reads, dearer for more.
 
 use crate::schema::Message;
-use crate::wire::{FIXED64, LEN, VARINT, read_field};
+use crate::wire::{FIXED32, FIXED64, LEN, VARINT, read_field};
 
 use super::Editor;
 use super::attributes::plain_parts;
@@ -95,6 +95,8 @@ impl<'e> Peek<'e> {
                 (at + 2, at + 2 + usize::from(len))
             } else if tag & 0x87 == FIXED64 {
                 (at + 1, at + 9)
+            } else if tag & 0x87 == FIXED32 {
+                (at + 1, at + 5)
             } else if tag & 0x87 == VARINT && matches!(message.get(at + 1), Some(0..=0x7f)) {
                 (at + 1, at + 2)
             } else {

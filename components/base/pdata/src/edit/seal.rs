@@ -81,6 +81,10 @@ impl Editor {
         // Fields that lie one after another in the source are copied at once.
         let (mut run_start, mut run_end) = (0, 0);
         for slot in self.slots_of(id) {
+            if slot.state == 0 && slot.start == run_end {
+                run_end += slot.len;
+                continue;
+            }
             if slot.state & REMOVED != 0 {
                 continue;
             }

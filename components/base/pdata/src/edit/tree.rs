@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::payload::Segment;
 use crate::schema::Message;
-use crate::wire::{FIXED64, Fields, LEN, VARINT, read_field};
+use crate::wire::{FIXED32, FIXED64, Fields, LEN, VARINT, read_field};
 
 /// A message that has been opened for reading and writing. Belongs to one [`Editor`](super::Editor).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -190,61 +190,59 @@ pub(super) fn index(table: &'static Message, buffer: &[u8], start: u32, end: u32
         number @ 1..16 => (number as u8) << 3 | LEN,
         _ => 0,
     };
-    let mut at = start as usize;
-    while at < message.len() {
-        // What most of a message is: attributes, IDs and strings of up to 127 bytes. What tells is read at once.
-        let Some(&[tag, len @ 0..0x80, inner_tag, inner_len]) = message.get(at..).and_then(|rest| rest.first_chunk())
-        else {
-            at = index_other(table, message, at, state, slots);
-            continue;
+    let mut rest = message.get(start as usize..).unwrap_or_default();
+    while !rest.is_empty() {
+        // What most of a message is: numbers, and attributes, IDs and strings of up to 127 bytes. What tells is read at once.
+        let shape = match rest.first_chunk() {
+            Some(&[tag, len, inner_tag, inner_len]) => match tag & 0x87 {
+                LEN if len < 0x80 => Some((2, 2 + len, tag, inner_tag, inner_len)),
+                FIXED64 => Some((1, 9, tag, 0, 0)),
+                FIXED32 => Some((1, 5, tag, 0, 0)),
+                VARINT if len < 0x80 => Some((1, 2, tag, 0, 0)),
+                _ => None,
+            },
+            None => None,
         };
-        let end = at + 2 + usize::from(len);
-        if tag & 0x87 != LEN || end > message.len() {
-            at = index_other(table, message, at, state, slots);
-            continue;
+        let start = message.len() - rest.len();
+        if let Some((header, len, tag, inner_tag, inner_len)) = shape
+            && let Some((field, after)) = rest.split_at_checked(usize::from(len))
+        {
+            let mut print = NEVER;
+            if tag == pair_tag {
+                let key_at = usize::from(inner_len);
+                // The four bytes that end with the key; those in front of it are tags and lengths.
+                print = match field.get(key_at..).and_then(|tail| tail.first_chunk()) {
+                    Some(tail) if inner_tag == KEY_TAG && inner_len < 0x80 => {
+                        let tail = if inner_len == 0 { u32::from(KEY_TAG) << 16 } else { u32::from_le_bytes(*tail) };
+                        print_of(inner_len, tail)
+                    }
+                    _ => 0,
+                };
+            }
+            let number = if table.knows(u32::from(tag >> 3)) { tag >> 3 } else { 0 };
+            slots.push(Slot { start: start as u32, len: u32::from(len), print, number, header, state });
+            rest = after;
+        } else {
+            let at = index_other(table, message, start, state, slots);
+            rest = message.get(at..).unwrap_or_default();
         }
-        let mut print = NEVER;
-        if tag == pair_tag {
-            // The four bytes that end with the key; those in front of it are tags and lengths.
-            let key_end = at + 4 + usize::from(inner_len);
-            print = match message.get(key_end - 4..key_end).and_then(|tail| tail.first_chunk()) {
-                Some(tail) if inner_tag == KEY_TAG && inner_len < 0x80 && len >= 2 && key_end <= end => {
-                    let tail = if inner_len == 0 { u32::from(KEY_TAG) << 16 } else { u32::from_le_bytes(*tail) };
-                    print_of(inner_len, tail)
-                }
-                _ => 0,
-            };
-        }
-        let number = if table.knows(u32::from(tag >> 3)) { tag >> 3 } else { 0 };
-        slots.push(Slot { start: at as u32, len: u32::from(len) + 2, print, number, header: 2, state });
-        at = end;
     }
 }
 
 /// Appends a field of another form; returns where the next one starts.
 #[inline(never)]
 fn index_other(table: &'static Message, message: &[u8], at: usize, state: u8, slots: &mut Vec<Slot>) -> usize {
-    let tag = message.get(at).copied().unwrap_or_default();
-    let (mut number, mut print) = (u32::from(tag >> 3), NEVER);
-    let (header, len) = if tag & 0x87 == FIXED64 && message.len() - at >= 9 {
-        (1, 9)
-    } else if tag & 0x87 == VARINT && matches!(message.get(at + 1), Some(0..=0x7f)) {
-        (1, 2)
-    } else {
-        match read_field(message, at) {
-            Ok(field) => {
-                number = field.number;
-                if number == table.attributes_number() {
-                    print = pair_fingerprint(message.get(field.value.clone()).unwrap_or_default());
-                }
-                (field.value.start - at, field.end - at)
+    let (mut number, mut print) = (0, NEVER);
+    let (header, len) = match read_field(message, at) {
+        Ok(field) => {
+            number = field.number;
+            if number == table.attributes_number() {
+                print = pair_fingerprint(message.get(field.value.clone()).unwrap_or_default());
             }
-            // Does not occur in what was validated; the bytes are kept all the same.
-            Err(_) => {
-                number = 0;
-                (0, message.len() - at)
-            }
+            (field.value.start - at, field.end - at)
         }
+        // Does not occur in what was validated; the bytes are kept all the same.
+        Err(_) => (0, message.len() - at),
     };
     let number = if table.knows(number) { number as u8 } else { 0 };
     slots.push(Slot { start: at as u32, len: len as u32, print, number, header: header as u8, state });

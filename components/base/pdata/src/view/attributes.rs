@@ -1,7 +1,7 @@
 //! Attributes and values.
 
-use super::fields::{Messages, Scan, find, message, text, view};
-use crate::wire::LEN;
+use super::fields::{Messages, find, message, text, view};
+use crate::wire::{LEN, Scan};
 
 /// A list of attributes: the fields of one number in some message.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,7 +20,7 @@ impl<'a> AttributesView<'a> {
     /// The value of the first attribute of that key.
     #[must_use]
     pub fn get(self, key: &str) -> Option<ValueView<'a>> {
-        self.iter().find(|pair| pair.key_bytes() == key.as_bytes()).map(KeyValueView::value)
+        self.iter().find(|pair| pair.has_key(key.as_bytes())).map(KeyValueView::value)
     }
 
     /// All of them, in order; keys may repeat.
@@ -77,6 +77,17 @@ impl<'a> KeyValueView<'a> {
             return key;
         }
         message(self.0, 1)
+    }
+
+    /// Whether its key is `key`.
+    #[inline(always)]
+    #[must_use]
+    pub fn has_key(self, key: &[u8]) -> bool {
+        // Most differ in length.
+        match self.0 {
+            [0x0a, len @ ..0x80, rest @ ..] => usize::from(*len) == key.len() && rest.starts_with(key),
+            _ => message(self.0, 1) == key,
+        }
     }
 
     /// Value; [`ValueView::Empty`] when absent.

@@ -1,9 +1,9 @@
 //! Metrics, their data points whatever their kind, and exemplars.
 
 use super::AttributesView;
-use super::fields::{Messages, Read, Scan, find, view};
+use super::fields::{Messages, Read, find, view};
 use super::number::{ExponentialHistogramPointView, HistogramPointView, NumberPointView, SummaryPointView};
-use crate::wire::{FIXED64, LEN};
+use crate::wire::{FIXED64, LEN, Scan};
 
 /// What kind of data a metric holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,10 +2,10 @@
 
 use std::marker::PhantomData;
 
-use super::fields::{Messages, Scan, find, view};
+use super::fields::{Messages, find, view};
 use super::metric::{number, submessage};
 use super::{AttributesView, ExemplarView, Number};
-use crate::wire::{self, FIXED64, LEN, VARINT};
+use crate::wire::{self, FIXED64, LEN, Scan, VARINT};
 
 view! {
     /// A data point of a gauge or sum.
