@@ -4,19 +4,20 @@
 
 #[path = "examples/backend.rs"]
 mod backend;
+mod process;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use backend::{Arrived, Backend, Protocol};
 use pdata::{Payload, Segment, Signal};
+use process::Process;
 use wire::{Client, free_address};
 
 /// Where a test has its files, what it listens on, and where it sends to.
@@ -52,76 +53,11 @@ impl Place {
     }
 
     async fn start(&self) -> Process {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_weir"))
-            .arg(format!("--config={}", self.configuration().display()))
-            .arg("--shutdown-timeout=20s")
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let (lines, writer) = (BufReader::new(child.stderr.take().unwrap()).lines(), Arc::clone(&told));
-        std::thread::spawn(move || lines.for_each(|line| writer.lock().unwrap().push(line.unwrap())));
-        let mut process = Process { child, told };
-        process.wait_for("everything is ready", 1).await;
-        process
+        Process::start(&self.configuration(), "20s").await
     }
 
     async fn backend(&self) -> Backend {
         Backend::on(tokio::net::TcpListener::bind(self.destination).await.unwrap(), Protocol::Grpc)
-    }
-}
-
-struct Process {
-    child: Child,
-    told: Arc<Mutex<Vec<String>>>,
-}
-
-impl Process {
-    fn told(&self) -> String {
-        self.told.lock().unwrap().join("\n")
-    }
-
-    async fn wait_for(&mut self, text: &str, count: usize) {
-        let begun = Instant::now();
-        while self.told().matches(text).count() < count {
-            assert!(self.child.try_wait().unwrap().is_none(), "ended without `{text}`: {}", self.told());
-            assert!(begun.elapsed() < Duration::from_secs(30), "no `{text}` in\n{}", self.told());
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-    }
-
-    /// Ends it in order. Returns what it told.
-    async fn stop(self) -> (ExitStatus, String) {
-        self.signal("TERM");
-        self.ended().await
-    }
-
-    /// Waits for its end. Returns what it told.
-    async fn ended(mut self) -> (ExitStatus, String) {
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                // The thread that reads has the last lines in a moment.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                return (status, self.told());
-            }
-            assert!(begun.elapsed() < Duration::from_secs(30), "it does not end");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Ended already, as a rule.
-        let _killed = self.child.kill();
-        let _reaped = self.child.wait();
     }
 }
 
@@ -202,14 +138,14 @@ async fn kill_9_under_load_loses_nothing_that_was_acknowledged() {
             let mut process = place.start().await;
             let load = Load::start(place.inlet, 8, &next);
             load.acknowledged(3000).await;
-            process.child.kill().unwrap();
+            process.kill();
             acknowledged.extend(load.ended().await);
         }
         let backend = place.backend().await;
         let mut process = place.start().await;
         let load = Load::start(place.inlet, 8, &next);
         load.acknowledged(1000).await;
-        process.child.kill().unwrap();
+        process.kill();
         acknowledged.extend(load.ended().await);
         let process = place.start().await;
         let begun = Instant::now();
