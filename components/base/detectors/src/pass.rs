@@ -171,8 +171,9 @@ impl<'a> Pass<'a> {
             if end == block + BLOCK {
                 end = digits_end(text, end);
             }
-            if dots.unbounded_shr(bit + length) & 1 == 1 && bit as usize + ip::DOTTED_BITS <= BLOCK {
-                // The most frequent ones are told at once.
+            // The most frequent ones are told at once: all of them in the block, and what stands before them.
+            let all_here = bit as usize + ip::DOTTED_BITS <= BLOCK && (bit >= 2 || block == 0);
+            if all_here && dots.unbounded_shr(bit + length) & 1 == 1 {
                 match ip::dotted_in_block(text, start, digits >> bit, dots >> bit) {
                     Some(ip::Quick::Neither) => continue,
                     Some(ip::Quick::Address(end, address)) => {

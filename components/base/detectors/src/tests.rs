@@ -211,6 +211,34 @@ impl Both {
 }
 
 #[test]
+fn numbers_joined_by_points_are_read_across_blocks() {
+    let both = Both::new(Kinds::ALL, false);
+    let runs = [
+        "1.2.3.4.5",
+        "100051.2.3.4.5",
+        "10.20.30.40",
+        "255.255.255.255",
+        "a1.2.3.4",
+        "v 1.2.3.4",
+        "1.2.3.4a",
+        "1.2.3.4.",
+        "256.1.1.1",
+        "01.1.1.1",
+        "1.2.3",
+        "219.09.9999",
+        "..1.2.3.4",
+    ];
+    for run in runs {
+        for before in 0..=2 * crate::classes::BLOCK {
+            for behind in ["", " and more of the text that is longer than an address"] {
+                let text = format!("{}{run}{behind}", " ".repeat(before));
+                both.compare(text.as_bytes(), Place::text()).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
 fn the_pass_finds_what_the_reference_finds() {
     let each: Vec<Both> = Kind::ALL.into_iter().map(|kind| Both::new(Kinds::NONE.with(kind), false)).collect();
     let all = [Both::new(Kinds::ALL, false), Both::new(Kinds::ALL, true)];
