@@ -21,7 +21,7 @@ const REFUSED: Metric = Metric {
 };
 const FAILED: Metric = Metric {
     name: "weir_redaction_failed_items",
-    help: "Items refused because they could not be edited.",
+    help: "Items refused because their request could not be written.",
     unit: "{items}",
     level: Level::Basic,
 };
