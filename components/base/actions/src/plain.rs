@@ -1,10 +1,14 @@
 //! Lists of actions that look at some keys, each for itself, done in one pass over an item's bytes.
 
 use pdata::edit::{At, EditError, Editor, Keys, Rewrite, Value, ValueRef, Write};
+use pdata::wire::put_len;
 
 use crate::compile::{Action, From};
 use crate::hash::hex_of;
 use crate::source::Fixed;
+
+/// Number of `AnyValue.string_value`.
+const STRING_VALUE: u32 = 1;
 
 /// What is done about a key.
 #[derive(Clone, Debug)]
@@ -57,9 +61,8 @@ impl Plain {
             None | Some((_, Op::Write(Write::Insert, _))) => Rewrite::Keep,
             Some((_, Op::Delete)) => Rewrite::Delete,
             Some((_, Op::Hash)) => {
-                let hex = hex_of(value);
-                let text = hex.as_ref().map_or("", |hex| std::str::from_utf8(hex).expect("digits are ASCII"));
-                Value::Str(text).encode(out);
+                // As `Value::Str` is encoded, without another look at whether digits are UTF-8.
+                put_len(out, STRING_VALUE, hex_of(value).as_ref().map_or(&[], |hex| hex.as_slice()));
                 Rewrite::Set
             }
             // Writing leaves one of a key.

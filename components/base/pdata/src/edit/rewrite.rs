@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::payload::Segment;
 use crate::schema::Message;
 use crate::signal::Signal;
-use crate::wire::{FIXED64, LEN, RawField, VARINT, read_field, varint_len};
+use crate::wire::{FIXED32, FIXED64, LEN, RawField, VARINT, read_field, varint_len};
 
 use super::attributes::plain_parts;
 use super::fields::{holds_items, leads_to_items};
@@ -277,6 +277,7 @@ where
             let (start, end) = match item.get(from + 1) {
                 Some(&len @ 0..=0x7f) if first & 0x87 == LEN => (from + 2, from + 2 + usize::from(len)),
                 _ if first & 0x87 == FIXED64 => (from + 1, from + 9),
+                _ if first & 0x87 == FIXED32 => (from + 1, from + 5),
                 Some(0..=0x7f) if first & 0x87 == VARINT => (from + 1, from + 2),
                 _ => {
                     let field = read_field(item, from).ok()?;
