@@ -1,6 +1,6 @@
 //! What an item is routed by: its trace, service, resource, metric, stream, or attributes, as bytes that are hashed.
 //!
-//! The bytes are those of the Collector, per signal; see the README for the two places where items of one key stay together
+//! The bytes are those of the Collector, per signal; see the README for the places where items of one key stay together
 //! here and do not there. What is the same for all items of a resource, scope or metric is computed once for each.
 
 use std::fmt::Write;
@@ -158,21 +158,17 @@ impl<'p> Keys<'p> {
 
     fn trace(&mut self, view: ItemView<'p>) -> Option<&[u8]> {
         match view {
-            // The Collector hashes spans by the ID's bytes, log records by its text.
             ItemView::Span(span) => Some(span.trace_id().map_or(&[0; 16], |id| id)),
-            ItemView::LogRecord(record) => {
-                self.key.clear();
-                match record.trace_id() {
-                    Some(id) => id.iter().for_each(|byte| put_hex(*byte, &mut self.key)),
-                    None => {
-                        // Any endpoint will do: as many different keys as records.
-                        use std::hash::{BuildHasher, RandomState};
-                        let random = RandomState::new().hash_one(0_u8);
-                        random.to_le_bytes().iter().for_each(|byte| put_hex(*byte, &mut self.key));
-                    }
+            // By the bytes of the ID, as spans: what belongs to one trace meets, whatever its signal.
+            ItemView::LogRecord(record) => match record.trace_id() {
+                Some(id) => Some(id),
+                None => {
+                    // Any endpoint will do: as many different keys as records.
+                    use std::hash::{BuildHasher, RandomState};
+                    self.key = RandomState::new().hash_one(0_u8).to_string();
+                    Some(self.key.as_bytes())
                 }
-                Some(self.key.as_bytes())
-            }
+            },
             ItemView::DataPoint(..) => None,
         }
     }
@@ -267,12 +263,6 @@ fn put_pair(name: &str, value: Option<ValueView<'_>>, out: &mut String) {
         write!(out, "{}", value_text::Text(value)).unwrap_or_default();
     }
     out.push('|');
-}
-
-fn put_hex(byte: u8, out: &mut String) {
-    for half in [byte >> 4, byte & 15] {
-        out.push(char::from_digit(u32::from(half), 16).unwrap_or('0'));
-    }
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ fn keys(payload: &Payload, name: &str, attributes: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn spans_are_routed_by_the_bytes_of_their_trace_and_log_records_by_its_text() {
+fn spans_and_log_records_of_a_trace_meet_by_the_bytes_of_its_id() {
     let id = b"0123456789abcdef".to_vec();
     let span = |trace_id: &[u8]| Span { trace_id: trace_id.to_vec(), span_id: vec![1; 8], ..Span::default() };
     let payload = spans(vec![(vec![], vec![], vec![span(&id), span(&id)])]);
@@ -132,7 +132,7 @@ fn spans_are_routed_by_the_bytes_of_their_trace_and_log_records_by_its_text() {
     let record = |trace_id: &[u8]| LogRecord { trace_id: trace_id.to_vec(), ..LogRecord::default() };
     let payload = logs(vec![(vec![], vec![record(&id), record(&[]), record(&[])])]);
     let keys = keys(&payload, "traceID", &[]);
-    assert_eq!(keys[0], "30313233343536373839616263646566");
+    assert_eq!(keys[0], "0123456789abcdef", "that of its spans");
     assert_ne!(keys[1], keys[2], "records without a trace are spread");
 }
 
