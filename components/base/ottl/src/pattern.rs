@@ -4,6 +4,7 @@
 //! [`Pattern`] is an argument that is a pattern: a literal is compiled with its statement, so that a bad one is an error
 //! at start; anything else is compiled when it is met, through a small cache of recent ones.
 
+mod matches;
 mod plain;
 mod translate;
 
@@ -11,13 +12,14 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use regex::{Regex, RegexBuilder};
+use regex::{Captures, Regex, RegexBuilder};
 
 use crate::error::RunError;
 use crate::expr::Expr;
 use crate::subject::Subject;
 use crate::value::Value;
 
+use self::matches::{CountedOnce, Matches};
 use self::plain::Plain;
 
 pub use self::translate::translate;
@@ -40,12 +42,19 @@ pub struct Matcher {
     regex: Regex,
     /// The same, where that needs no automaton.
     plain: Option<Arc<Plain>>,
+    /// The same, for texts in which what searches look at is counted.
+    counted: Arc<CountedOnce>,
 }
 
 impl Matcher {
     fn new(regex: Regex) -> Self {
         let plain = Plain::of(regex.as_str()).map(Arc::new);
-        Self { regex, plain }
+        Self { regex, plain, counted: Arc::default() }
+    }
+
+    /// One that is made while telemetry waits.
+    fn computed(regex: Regex) -> Self {
+        Self { regex, plain: None, counted: Arc::default() }
     }
 
     /// The automaton.
@@ -57,7 +66,7 @@ impl Matcher {
     /// Whether it matches somewhere in a text. What is not UTF-8, which no text of telemetry is, matches nothing.
     #[must_use]
     pub fn is_match(&self, text: &[u8]) -> bool {
-        match self.plain.as_ref().map(|plain| plain.find_at(text, 0)) {
+        match self.plain.as_ref().map(|plain| plain.find_at(text, 0, &mut Plain::budget(text.len()))) {
             Some(Ok(found)) => found.is_some(),
             _ => std::str::from_utf8(text).is_ok_and(|text| self.regex.is_match(text)),
         }
@@ -66,28 +75,33 @@ impl Matcher {
     /// Calls `visit` with the place of every match, as `Regex::find_iter` finds them.
     ///
     /// # Errors
-    /// The first that `visit` returns.
-    pub fn each_match<E>(&self, text: &str, mut visit: impl FnMut(Range<usize>) -> Result<(), E>) -> Result<(), E> {
-        let mut from = 0;
-        if let Some(plain) = &self.plain {
-            loop {
-                match plain.find_at(text.as_bytes(), from) {
-                    Ok(None) => return Ok(()),
-                    Ok(Some(found)) => {
-                        from = found.end;
-                        visit(found)?;
-                    }
-                    // From here on with the automaton: matches of plain patterns are never empty.
-                    Err(plain::TooLong) => break,
-                }
-            }
-            while let Some(found) = self.regex.find_at(text, from) {
-                from = found.end();
-                visit(found.range())?;
-            }
-            return Ok(());
+    /// [`RunError`] when the searches looked at too much of the text ([`matches`]); the first that `visit` returns.
+    pub fn each_match(
+        &self,
+        text: &str,
+        mut visit: impl FnMut(Range<usize>) -> Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        let mut matches = Matches::new(self, text);
+        while let Some(found) = matches.next()? {
+            visit(found)?;
         }
-        self.regex.find_iter(text).try_for_each(|found| visit(found.range()))
+        Ok(())
+    }
+
+    /// Calls `visit` with the groups of every match, as `Regex::captures_iter` finds them.
+    ///
+    /// # Errors
+    /// As [`Matcher::each_match`].
+    pub fn each_captures(
+        &self,
+        text: &str,
+        mut visit: impl FnMut(&Captures<'_>) -> Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        let mut matches = Matches::new(self, text);
+        while let Some(found) = matches.next()? {
+            visit(&found)?;
+        }
+        Ok(())
     }
 }
 
@@ -96,7 +110,7 @@ enum Kind {
     Computed {
         text: Expr,
         /// The most recently used last.
-        recent: Mutex<Vec<(Box<str>, Regex)>>,
+        recent: Mutex<Vec<(Box<str>, Matcher)>>,
     },
 }
 
@@ -155,7 +169,7 @@ impl Pattern {
     pub fn matcher(&self, on: &mut Subject<'_>) -> Result<Cow<'_, Matcher>, RunError> {
         match &self.0 {
             Kind::Literal(matcher) => Ok(Cow::Borrowed(matcher)),
-            Kind::Computed { .. } => self.with(on, |regex| Cow::Owned(Matcher { regex: regex.clone(), plain: None })),
+            Kind::Computed { .. } => self.with_matcher(on, |matcher| Cow::Owned(matcher.clone())),
         }
     }
 
@@ -164,8 +178,12 @@ impl Pattern {
     /// # Errors
     /// [`RunError`] when it is computed, and not text or not a pattern.
     pub fn with<T>(&self, on: &mut Subject<'_>, use_it: impl FnOnce(&Regex) -> T) -> Result<T, RunError> {
+        self.with_matcher(on, |matcher| use_it(&matcher.regex))
+    }
+
+    fn with_matcher<T>(&self, on: &mut Subject<'_>, use_it: impl FnOnce(&Matcher) -> T) -> Result<T, RunError> {
         let (text, recent) = match &self.0 {
-            Kind::Literal(matcher) => return Ok(use_it(&matcher.regex)),
+            Kind::Literal(matcher) => return Ok(use_it(matcher)),
             Kind::Computed { text, recent } => (text.eval(on)?, recent),
         };
         let text = text.as_str()?;
@@ -175,18 +193,18 @@ impl Pattern {
             if let Some(found) = found {
                 recent[found..].rotate_left(1);
             }
-            found.and(recent.last()).map(|(_, regex)| regex.clone())
+            found.and(recent.last()).map(|(_, matcher)| matcher.clone())
         };
-        if let Some(regex) = known {
-            return Ok(use_it(&regex));
+        if let Some(matcher) = known {
+            return Ok(use_it(&matcher));
         }
-        let regex = bounded(text, COMPUTED_BYTES_MAX).map_err(RunError::new)?;
-        let outcome = use_it(&regex);
+        let matcher = Matcher::computed(bounded(text, COMPUTED_BYTES_MAX).map_err(RunError::new)?);
+        let outcome = use_it(&matcher);
         let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
         if recent.len() >= REMEMBERED_MAX {
             recent.remove(0);
         }
-        recent.push((text.into(), regex));
+        recent.push((text.into(), matcher));
         Ok(outcome)
     }
 }

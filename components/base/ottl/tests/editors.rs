@@ -50,6 +50,34 @@ fn refused(given: &str, statement: &str, expected: &str) {
 }
 
 #[test]
+fn a_pattern_that_looks_at_too_much_fails_and_leaves_the_text() {
+    let text = "A".repeat(50_000);
+    let given = format!(r#"{{"a": "{text}"}}"#);
+    for statement in [
+        r#"replace_pattern(MAP["a"], ".*[^A]X|A", "b")"#,
+        r#"replace_pattern(MAP["a"], ".*[^A]X|(A)", "<$1>")"#,
+        r#"replace_pattern(MAP["a"], Concat([".*[^A]X", "A"], "|"), "b")"#,
+        r#"replace_all_patterns(MAP, "value", ".*[^A]X|A", "b")"#,
+    ] {
+        refused(&given, statement, "the pattern looked at more than 3265536 bytes of a text of 50000 bytes");
+    }
+    let parser = Parser::new(&[]);
+    let mode = Mode::Prefixed(Context::Log);
+    let compile = |text: &str| parser.statement(text, mode).unwrap();
+    let set = compile(&format!(r#"set(log.body, "{text}")"#));
+    let replace = compile(r#"replace_pattern(log.body, ".*[^A]X|A", "b")"#);
+    let read = parser.value("log.body", mode).unwrap();
+    let mut editor = Editor::new(record()).unwrap();
+    visit(&mut editor, &pdata::Context::default(), Context::Log, |on| {
+        set.run(on).unwrap();
+        replace.run(on).unwrap_err();
+        assert!(read.eval(on).unwrap().to_text() == text, "the text was changed");
+        Ok::<_, ()>(())
+    })
+    .unwrap();
+}
+
+#[test]
 fn keys() {
     let given = r#"{"a": 1, "b": "x", "ab": true}"#;
     for (statement, expected) in [

@@ -119,9 +119,19 @@ impl Plain {
             })
     }
 
-    /// The leftmost match in valid UTF-8 from a place on; patterns anchored at the start match at 0 only.
-    pub(super) fn find_at(&self, text: &[u8], from: usize) -> Result<Option<Range<usize>>, TooLong> {
-        let mut budget = text.len().saturating_sub(from) * 4 + 256;
+    /// How many bytes starts that fail may cost in a text of that length before an automaton is better.
+    pub(super) fn budget(text_bytes: usize) -> usize {
+        text_bytes.saturating_mul(4).saturating_add(256)
+    }
+
+    /// The leftmost match in valid UTF-8 from a place on; patterns anchored at the start match at 0 only. What starts that
+    /// fail cost is taken from the budget, which is one for all searches of a text.
+    pub(super) fn find_at(
+        &self,
+        text: &[u8],
+        from: usize,
+        budget: &mut usize,
+    ) -> Result<Option<Range<usize>>, TooLong> {
         let mut start = from;
         loop {
             let (part, at) = match &self.prefix {
@@ -146,7 +156,7 @@ impl Plain {
                 Ok(end) => return Ok(Some(start..end)),
                 Err(failed) => failed,
             };
-            budget = budget.checked_sub(reached - start + 1).ok_or(TooLong)?;
+            *budget = budget.checked_sub(reached - start + 1).ok_or(TooLong)?;
             // From inside of a first part that may be of any length the rest would fail just the same.
             let is_open = part == 0 && self.parts.first().is_some_and(|part| part.min <= 1 && part.max == usize::MAX);
             start = if is_open { first.max(start + 1) } else { start + 1 };
@@ -220,8 +230,8 @@ mod tests {
     use super::*;
 
     fn all(plain: &Plain, text: &str) -> Option<Vec<Range<usize>>> {
-        let (mut found, mut from) = (Vec::new(), 0);
-        while let Some(range) = plain.find_at(text.as_bytes(), from).ok()? {
+        let (mut found, mut from, mut budget) = (Vec::new(), 0, Plain::budget(text.len()));
+        while let Some(range) = plain.find_at(text.as_bytes(), from, &mut budget).ok()? {
             from = range.end;
             found.push(range);
         }
@@ -257,10 +267,11 @@ mod tests {
 
     #[test]
     fn what_costs_too_much_is_given_up() {
+        let mut budget = Plain::budget(10_000);
         let plain = Plain::of("a[a-z]*1").unwrap();
-        assert_eq!(plain.find_at("a".repeat(10_000).as_bytes(), 0), Err(TooLong));
-        let plain = Plain::of("[a-z]+1").unwrap();
-        assert_eq!(plain.find_at("a".repeat(10_000).as_bytes(), 0), Ok(None));
+        assert_eq!(plain.find_at("a".repeat(10_000).as_bytes(), 0, &mut budget), Err(TooLong));
+        let (plain, mut budget) = (Plain::of("[a-z]+1").unwrap(), Plain::budget(10_000));
+        assert_eq!(plain.find_at("a".repeat(10_000).as_bytes(), 0, &mut budget), Ok(None));
     }
 
     fn part() -> impl Strategy<Value = String> {

@@ -170,12 +170,8 @@ impl Prepared<'_> {
         // Where no group is asked for, finding them, which is slower, is not needed.
         if self.function.is_none() && !self.template().contains('$') {
             pattern.each_match(text, |found| out.put(found, self.template()))?;
-        } else if pattern.is_match(text.as_bytes()) {
-            for captures in pattern.regex().captures_iter(text) {
-                if let Some(whole) = captures.get(0) {
-                    out.put(whole.range(), &self.expand(&captures)?)?;
-                }
-            }
+        } else {
+            pattern.each_captures(text, |found| out.put(found.get_match().range(), &self.expand(found)?))?;
         }
         Ok(out.finish())
     }
