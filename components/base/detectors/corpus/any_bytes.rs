@@ -40,8 +40,9 @@ static SCANNERS: LazyLock<[Scanners; 2]> = LazyLock::new(|| {
 /// Scans arbitrary bytes, of which the first chooses hint and key, with all kinds and each alone, and renders what is found.
 pub(crate) fn any_bytes(data: &[u8]) -> Result<(), String> {
     let Some((&first, text)) = data.split_first() else { return Ok(()) };
-    let hint = [Hint::Text, Hint::Sql, Hint::Url][usize::from(first % 3)];
-    let key: &[u8] = [&b""[..], b"user.ssn", b"db.password", b"phone"][usize::from(first / 3 % 4)];
+    let hint = [Hint::Text, Hint::Sql, Hint::Url, Hint::SqlValue][usize::from(first % 4)];
+    let key: &[u8] =
+        [&b""[..], b"user.ssn", b"db.password", b"phone", b"cookie", b"authorization"][usize::from(first / 4 % 6)];
     let place = Place::new(hint, key);
     let (mut found, mut rendered) = (Vec::new(), Vec::new());
     let Scanners { all, each } = &SCANNERS[usize::from(first >= 128)];

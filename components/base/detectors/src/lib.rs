@@ -11,6 +11,7 @@ mod bytes;
 mod card;
 mod classes;
 mod email;
+mod header;
 mod iban;
 mod ip;
 mod kind;

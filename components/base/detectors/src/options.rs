@@ -105,6 +105,8 @@ pub enum Hint {
     Text,
     /// A database statement, possibly cut short: every literal is found, wherever it stands.
     Sql,
+    /// The value of a statement's parameter: all of it is a literal.
+    SqlValue,
     /// A URL, a part of one or form data: a parameter's name may stand at the very start (`token=…&…`).
     Url,
 }
@@ -131,9 +133,18 @@ impl KeySense {
             | b"http.target"
             | b"http.request.header.referer"
             | b"http.response.header.location" => Hint::Url,
+            _ if key.starts_with(b"db.query.parameter.") || key.starts_with(b"db.operation.parameter.") => {
+                Hint::SqlValue
+            }
             _ => Hint::Text,
         };
-        Self { hint, says: secret::name_says(key, key.len()) }
+        Self { hint, says: secret::key_says(key) }
+    }
+
+    /// Whether the key says of its values what they are, numbers included: a secret, a telephone number, a literal.
+    #[must_use]
+    pub fn is_telling(self) -> bool {
+        self.says.is_some() || self.hint == Hint::SqlValue
     }
 }
 
@@ -164,6 +175,12 @@ impl<'a> Place<'a> {
     #[must_use]
     pub fn of_known_key(key: &'a [u8], KeySense { hint, says }: KeySense) -> Self {
         Self { hint, key, says }
+    }
+
+    /// Whether the key says of its values what they are, see [`KeySense::is_telling`].
+    #[must_use]
+    pub fn is_telling(self) -> bool {
+        KeySense { hint: self.hint, says: self.says }.is_telling()
     }
 
     /// A text without a key, of which nothing is known.

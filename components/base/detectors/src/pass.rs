@@ -13,7 +13,7 @@ use crate::bytes::{at, before, digits_end, is_alnum};
 use crate::classes::{BLOCK, Block};
 use crate::secret::{Lead, Says};
 use crate::token::ISSUERS;
-use crate::{Finding, Hint, Kind, Place, Scanner, card, email, iban, ip, phone, secret, ssn, token, url};
+use crate::{Finding, Hint, Kind, Place, Scanner, card, email, header, iban, ip, phone, secret, ssn, token, url};
 use std::net::{IpAddr, Ipv4Addr};
 
 const IBAN: u64 = 1 << 63;
@@ -85,6 +85,7 @@ pub(crate) struct Pass<'a> {
     phone: usize,
     v6: usize,
     secret: usize,
+    cookie: usize,
     query: usize,
     userinfo: usize,
     email: usize,
@@ -115,6 +116,7 @@ impl<'a> Pass<'a> {
             phone: 0,
             v6: 0,
             secret: 0,
+            cookie: 0,
             query: 0,
             userinfo: 0,
             email: 0,
@@ -381,16 +383,22 @@ impl<'a> Pass<'a> {
     }
 
     fn assignment(&mut self, place: usize) {
-        if place < self.secret {
+        if place < self.secret.min(self.cookie) {
             return;
         }
         match secret::assigned(self.text, place) {
-            Some((Says::Secret, from)) => {
+            Some((says @ (Says::Secret | Says::Password), from)) if place >= self.secret => {
                 let lead = Lead::at(self.text, place, self.is_url);
-                if let Some((start, end)) = secret::value(self.text, from, lead) {
+                if let Some((start, end)) = secret::value(self.text, from, lead, says) {
                     self.secret = end;
                     self.found(Kind::SecretAssignment, start, end);
                 }
+            }
+            Some((says @ (Says::Cookies | Says::SetCookie), from)) if place >= self.cookie => {
+                let cookies = header::cookies(self.text, from);
+                self.cookie = cookies.1;
+                let text = self.text;
+                header::values(text, cookies, says, false, |start, end| self.found(Kind::Credentials, start, end));
             }
             Some((Says::Phone, from)) => {
                 if let Some((start, end)) = secret::phone(self.text, from) {
@@ -398,7 +406,7 @@ impl<'a> Pass<'a> {
                     self.found(Kind::Phone, start, end);
                 }
             }
-            None => {}
+            _ => {}
         }
     }
 

@@ -3,8 +3,9 @@
 
 use crate::bytes::{at, before, in_context, is_alnum, is_base64url};
 use crate::merge::merge;
+use crate::secret::Says;
 use crate::unescape::{Unescaped, escape};
-use crate::{Finding, Hint, Kind, Options, Place, Scanner, card, email, ip, phone, secret, sql, token, url};
+use crate::{Finding, Hint, Kind, Options, Place, Scanner, card, email, header, ip, phone, secret, sql, token, url};
 use regex::bytes::Regex;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
@@ -95,12 +96,21 @@ impl Reference {
     pub(crate) fn scan(&self, text: &[u8], place: Place<'_>) -> Vec<Finding> {
         let mut found = Vec::new();
         let wants = |kind| self.options.kinds.contains(kind);
+        if place.hint == Hint::SqlValue && !text.is_empty() {
+            found.push(Finding { kind: Kind::SqlLiteral, start: 0, end: text.len() });
+        }
         if wants(Kind::SqlLiteral) && (place.hint == Hint::Sql || place.hint == Hint::Text && sql::is_statement(text)) {
             sql::literals(text, &mut found);
         }
-        let whole = match secret::name_says(place.key, place.key.len()) {
-            Some(secret::Says::Secret) => secret::whole(text).map(|range| (Kind::SecretAssignment, range)),
-            Some(secret::Says::Phone) => secret::phone(text, 0).map(|range| (Kind::Phone, range)),
+        let whole = match secret::key_says(place.key) {
+            Some(says) if says.is_secret() => secret::whole(text, says).map(|range| (Kind::SecretAssignment, range)),
+            Some(Says::Phone) => secret::phone(text, 0).map(|range| (Kind::Phone, range)),
+            Some(Says::Authorization) => header::authorization(text).map(|range| (Kind::Credentials, range)),
+            Some(says) => {
+                let cookie = |start, end| found.push(Finding { kind: Kind::Credentials, start, end });
+                header::values(text, (0, text.len()), says, true, cookie);
+                None
+            }
             None => None,
         };
         found.extend(whole.map(|(kind, (start, end))| Finding { kind, start, end }));
@@ -176,7 +186,9 @@ impl Reference {
             }
             let assigned = if matches!(text[p], b':' | b'=') { secret::assigned(text, p) } else { None };
             match assigned {
-                Some((secret::Says::Secret, from)) => secret::value(text, from, secret::Lead::at(text, p, from_start)),
+                Some((says, from)) if says.is_secret() => {
+                    secret::value(text, from, secret::Lead::at(text, p, from_start), says)
+                }
                 _ if text[p..].starts_with(b"--") => secret::option(text, p),
                 _ => None,
             }
@@ -184,11 +196,22 @@ impl Reference {
         each(Kind::Phone, &mut |p, free| match text[p] {
             b'+' if p >= free => phone::international_end(text, p).map(|end| (p, end)),
             b':' | b'=' => match secret::assigned(text, p) {
-                Some((secret::Says::Phone, from)) => secret::phone(text, from),
+                Some((Says::Phone, from)) => secret::phone(text, from),
                 _ => None,
             },
             _ => None,
         });
+        let mut free = 0;
+        for p in (0..text.len()).filter(|&p| matches!(text[p], b':' | b'=')) {
+            if let Some((says @ (Says::Cookies | Says::SetCookie), from)) =
+                secret::assigned(text, p).filter(|_| p >= free)
+            {
+                let cookies = header::cookies(text, from);
+                free = cookies.1;
+                let cookie = |start, end| found.push(Finding { kind: Kind::Credentials, start, end });
+                header::values(text, cookies, says, false, cookie);
+            }
+        }
         self.emails(text, &signs, found);
         self.ipv6(text, found);
     }
@@ -329,12 +352,15 @@ impl Reference {
         let fits = if text[start + 1] | 0x20 == b'e' {
             value.len() >= 24 || !crate::bytes::reads_like_words(value)
         } else {
-            let decoded = crate::bytes::base64_decode(value, 8192)?;
-            decoded.contains(&b':')
-                && std::str::from_utf8(&decoded).is_ok_and(|pair| !pair.chars().any(char::is_control))
+            crate::bytes::base64_decode(value, 8192).is_some_and(|decoded| {
+                decoded.contains(&b':')
+                    && std::str::from_utf8(&decoded).is_ok_and(|pair| !pair.chars().any(char::is_control))
+            })
         };
+        let lead = shape!(r#"(?i:authorization)[ \t"'`\\\]]{0,8}[:=]>?[ \t"'`\\\[]{0,8}$"#);
+        let named = value.len() >= 4 && lead.is_match(&text[..start]);
         let from = start + parts[0].len() - value.len();
-        (value.len() >= 8 && fits).then_some((from, from + value.len()))
+        (value.len() >= 8 && fits || named).then_some((from, from + value.len()))
     }
 
     fn token(&self, text: &[u8], start: usize) -> Option<(Kind, usize)> {

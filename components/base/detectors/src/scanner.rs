@@ -2,9 +2,10 @@
 
 use crate::merge::merge;
 use crate::pass::Pass;
+use crate::secret::Says;
 use crate::unescape::{Unescaped, escape};
 use crate::url::Names;
-use crate::{Finding, Hint, Kind, Kinds, Options, OptionsError, Place, QUERY_PARAMETER_BYTES_MAX, secret, sql};
+use crate::{Finding, Hint, Kind, Kinds, Options, OptionsError, Place, QUERY_PARAMETER_BYTES_MAX, header, secret, sql};
 
 /// Finds what [`Options`] name. Made once; scanning needs no lock and shares nothing.
 #[derive(Debug)]
@@ -47,9 +48,15 @@ impl Scanner {
     /// Says whether there is a backslash in the text, for those who undo more escapes than are undone here.
     pub fn scan(&self, text: &[u8], place: Place<'_>, out: &mut Vec<Finding>) -> bool {
         out.clear();
-        let statement = place.hint == Hint::Sql;
-        if self.kinds.contains(Kind::SqlLiteral) && (statement || place.hint == Hint::Text && sql::is_statement(text)) {
-            sql::literals(text, out);
+        if self.kinds.contains(Kind::SqlLiteral) {
+            match place.hint {
+                Hint::Text if sql::is_statement(text) => sql::literals(text, out),
+                Hint::Sql => sql::literals(text, out),
+                Hint::SqlValue if !text.is_empty() => {
+                    out.push(Finding { kind: Kind::SqlLiteral, start: 0, end: text.len() });
+                }
+                _ => {}
+            }
         }
         if place.says.is_some() {
             self.of_key(text, place.says, out);
@@ -64,10 +71,18 @@ impl Scanner {
 
     /// What the key alone says of a whole value.
     #[cold]
-    fn of_key(&self, text: &[u8], says: Option<secret::Says>, out: &mut Vec<Finding>) {
+    fn of_key(&self, text: &[u8], says: Option<Says>, out: &mut Vec<Finding>) {
         let (kind, range) = match says {
-            Some(secret::Says::Secret) => (Kind::SecretAssignment, secret::whole(text)),
-            Some(secret::Says::Phone) => (Kind::Phone, secret::phone(text, 0)),
+            Some(says @ (Says::Secret | Says::Password)) => (Kind::SecretAssignment, secret::whole(text, says)),
+            Some(Says::Phone) => (Kind::Phone, secret::phone(text, 0)),
+            Some(Says::Authorization) => (Kind::Credentials, header::authorization(text)),
+            Some(says @ (Says::Cookies | Says::SetCookie)) => {
+                if self.kinds.contains(Kind::Credentials) {
+                    let found = |start, end| out.push(Finding { kind: Kind::Credentials, start, end });
+                    header::values(text, (0, text.len()), says, true, found);
+                }
+                return;
+            }
             None => return,
         };
         if let Some((start, end)) = range.filter(|_| self.kinds.contains(kind)) {

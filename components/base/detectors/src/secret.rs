@@ -4,8 +4,11 @@
 //! A name counts by its ending, separators and letter case aside (`dbPassword`, `X-Api-Key`, `spring.datasource.password`).
 //! Between name and `=` or `:` there may be a quote, also an escaped one, and spaces. A quoted value ends at its quote, a
 //! bare one at a space or a delimiter. `&` is one in queries: behind a name that follows `?`, `&` or `#`, in texts that are
-//! known to be URLs, and in front of another parameter (`&user=…`); elsewhere it is part of the secret. No secret: fewer than four bytes, placeholders (`${…}`, `***`, `<…>`), words such
-//! as `null`, calls, and behind `:` without quotes anything that reads like words (`token: expired`).
+//! known to be URLs, and in front of another parameter (`&user=…`); elsewhere it is part of the secret.
+//!
+//! No secret: fewer than four bytes (of passwords in quotes or under a key of their own: one), placeholders (`${…}`, `***`,
+//! `<…>`), words such as `null`, calls, and behind `:` without quotes anything that reads like words (`token: expired`), unless
+//! that is a password's whole line (`password: swordfish`).
 
 use crate::bytes::{LOOK_BYTES, at, before, is_alnum, reads_like_words};
 
@@ -42,6 +45,9 @@ const SECRETS: [&[u8]; 26] = [
 /// Endings that hold one of the above and are no secrets: places in a listing, and signals.
 const NO_SECRETS: [&[u8]; 7] =
     [b"pagetoken", b"nexttoken", b"continuationtoken", b"cancellationtoken", b"synctoken", b"stoptoken", b"tokentoken"];
+
+/// Those of them that name nothing else.
+const PASSWORDS: [&[u8]; 5] = [b"password", b"passwd", b"passphrase", b"passcode", b"pwd"];
 
 const PHONES: [&[u8]; 8] = [b"phone", b"phonenumber", b"mobile", b"mobilenumber", b"tel", b"fax", b"msisdn", b"cell"];
 
@@ -82,7 +88,21 @@ const NO_VALUES: [&[u8]; 26] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Says {
     Secret,
+    /// A secret that is nothing else: quoted or as a whole value it may be short, and a word.
+    Password,
     Phone,
+    /// `name=value; name=value`.
+    Cookies,
+    /// `name=value`, and settings.
+    SetCookie,
+    /// A scheme and what it takes. Keys alone say this: in texts the scheme itself is met.
+    Authorization,
+}
+
+impl Says {
+    pub(crate) fn is_secret(self) -> bool {
+        matches!(self, Self::Secret | Self::Password)
+    }
 }
 
 /// Longest ending that counts, and what may be read of a name to see it, in bytes.
@@ -115,6 +135,7 @@ pub(crate) fn name_says(text: &[u8], end: usize) -> Option<Says> {
             | b"fax"
             | b"sdn"
             | b"ell"
+            | b"kie"
     ) {
         return None;
     }
@@ -141,9 +162,23 @@ pub(crate) fn name_says(text: &[u8], end: usize) -> Option<Says> {
             && !(SHORT.contains(&ending) && joined.get(NAME_BYTES - ending.len()).copied().unwrap_or(false))
     };
     if SECRETS.iter().any(|ending| ends_with(ending)) && !NO_SECRETS.iter().any(|ending| ends_with(ending)) {
-        return Some(Says::Secret);
+        let password = PASSWORDS.iter().any(|ending| ends_with(ending));
+        return Some(if password { Says::Password } else { Says::Secret });
+    }
+    if ends_with(b"cookie") {
+        return Some(if ends_with(b"setcookie") { Says::SetCookie } else { Says::Cookies });
     }
     PHONES.iter().any(|ending| ends_with(ending)).then_some(Says::Phone)
+}
+
+/// What the whole of an attribute's key says.
+pub(crate) fn key_says(key: &[u8]) -> Option<Says> {
+    const AUTHORIZATION: &[u8] = b"authorization";
+    let end = key.len().checked_sub(AUTHORIZATION.len()).and_then(|start| key.get(start..));
+    if end.is_some_and(|end| end.eq_ignore_ascii_case(AUTHORIZATION)) {
+        return Some(Says::Authorization);
+    }
+    name_says(key, key.len())
 }
 
 /// What the name before the `=` or `:` at `sign` says, and where the value may start.
@@ -192,17 +227,20 @@ pub(crate) fn option(text: &[u8], dash: usize) -> Option<(usize, usize)> {
         return None;
     }
     let end = crate::bytes::run_end(text, dash + 2, |byte| is_alnum(byte) || matches!(byte, b'-' | b'_' | b'.'));
-    if at(text, end) != b' ' || at(text, end + 1) == b'-' || name_says(text, end) != Some(Says::Secret) {
+    if at(text, end) != b' ' || at(text, end + 1) == b'-' {
         return None;
     }
-    value(text, end, Lead::Colon)
+    let says = name_says(text, end).filter(|says| says.is_secret())?;
+    value(text, end, Lead::Option, says)
 }
 
 /// What leads from a name to its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lead {
-    /// `:`, or the space behind an option. What reads like words is no value then.
+    /// `:`. What reads like words is no value then.
     Colon,
+    /// The space behind an option. Neither is it here.
+    Option,
     /// `=`.
     Equals,
     /// `=` in the query of a URL or in form data.
@@ -240,24 +278,78 @@ fn parameter_follows(text: &[u8], sign: usize) -> bool {
 
 /// The range of the value that starts behind `from`, for a name that says it is secret. Only short values are refused, so
 /// that looks for values overlap little.
-pub(crate) fn value(text: &[u8], from: usize, lead: Lead) -> Option<(usize, usize)> {
+pub(crate) fn value(text: &[u8], from: usize, lead: Lead, says: Says) -> Option<(usize, usize)> {
     let open = opening(text, from);
     let end = match open.quote {
         Some(quote) => quoted_end(text, open.start, quote, open.escapes),
         None => bare_end(text, open.start, lead),
     };
-    let words = lead == Lead::Colon && open.quote.is_none();
-    is_secret(text.get(open.start..end)?, open.quote.is_some(), words).then_some((open.start, end))
+    let value = text.get(open.start..end)?;
+    let quoted = open.quote.is_some();
+    let bytes_min = if quoted { bytes_min(says) } else { BYTES_MIN };
+    let words = !quoted && matches!(lead, Lead::Colon | Lead::Option) && reads_like_words(value);
+    let spared = words && !(lead == Lead::Colon && says == Says::Password && is_line(text, from, end, value));
+    (!spared && is_secret(value, bytes_min, quoted)).then_some((open.start, end))
 }
 
-/// The range of the secret in a whole text whose key says that it is one: the text without spaces around it, unless it
-/// has some within.
-pub(crate) fn whole(text: &[u8]) -> Option<(usize, usize)> {
+/// Least length of a value, in bytes.
+const BYTES_MIN: usize = 4;
+
+/// The same for one whose ends are sure.
+fn bytes_min(says: Says) -> usize {
+    if says == Says::Password { 2 } else { BYTES_MIN }
+}
+
+/// What is said of passwords rather than being one, in lower case.
+const REMARKS: [&[u8]; 24] = [
+    b"incorrect",
+    b"wrong",
+    b"mismatch",
+    b"unchanged",
+    b"changed",
+    b"updated",
+    b"reset",
+    b"unset",
+    b"denied",
+    b"failed",
+    b"failure",
+    b"rejected",
+    b"accepted",
+    b"disabled",
+    b"enabled",
+    b"optional",
+    b"provided",
+    b"unknown",
+    b"forgotten",
+    b"present",
+    b"absent",
+    b"valid",
+    b"verified",
+    b"weak",
+];
+
+/// Whether the name before the sign in front of `from` and the word that ends at `end` are a whole line: `password: swordfish`.
+fn is_line(text: &[u8], from: usize, end: usize, word: &[u8]) -> bool {
+    if !matches!(at(text, end), 0 | b'\n' | b'\r') || REMARKS.iter().any(|remark| remark.eq_ignore_ascii_case(word)) {
+        return false;
+    }
+    let sign = from.saturating_sub(1);
+    let mut start = sign;
+    while sign - start < PARAMETER_BYTES
+        && matches!(before(text, start, 1), b'_' | b'-' | b'.' | b'"' | b'\'' | b' ' | b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9')
+    {
+        start -= 1;
+    }
+    // One name, and not the last word of a sentence.
+    let name = text.get(start..sign).unwrap_or_default().trim_ascii();
+    matches!(before(text, start, 1), 0 | b'\n') && !name.strip_prefix(b"- ").unwrap_or(name).contains(&b' ')
+}
+
+/// The range of the secret in a whole text whose key says that it is one: the text without spaces around it.
+pub(crate) fn whole(text: &[u8], says: Says) -> Option<(usize, usize)> {
     let start = text.len() - text.trim_ascii_start().len();
     let value = text.trim_ascii();
-    let look = value.get(..LOOK_BYTES).unwrap_or(value);
-    let secret = is_secret(value, true, false) && !look.iter().any(u8::is_ascii_whitespace);
-    secret.then_some((start, start + value.len()))
+    is_secret(value, bytes_min(says), true).then_some((start, start + value.len()))
 }
 
 /// The range of the national telephone number that is the value behind `from`.
@@ -265,15 +357,15 @@ pub(crate) fn phone(text: &[u8], from: usize) -> Option<(usize, usize)> {
     crate::phone::national(text, opening(text, from).start)
 }
 
-struct Opening {
-    start: usize,
-    quote: Option<u8>,
+pub(crate) struct Opening {
+    pub(crate) start: usize,
+    pub(crate) quote: Option<u8>,
     /// How many backslashes stand before the quote.
-    escapes: usize,
+    pub(crate) escapes: usize,
 }
 
 /// Where a value starts behind `from`: spaces and an opening quote are passed over.
-fn opening(text: &[u8], from: usize) -> Opening {
+pub(crate) fn opening(text: &[u8], from: usize) -> Opening {
     let mut start = from;
     while start - from < 8 && matches!(at(text, start), b' ' | b'\t') {
         start += 1;
@@ -294,7 +386,7 @@ fn opening(text: &[u8], from: usize) -> Opening {
 
 /// The end of a value behind an opening quote that `escapes` backslashes precede. A value without a closing quote ends
 /// with its line.
-fn quoted_end(text: &[u8], start: usize, quote: u8, escapes: usize) -> usize {
+pub(crate) fn quoted_end(text: &[u8], start: usize, quote: u8, escapes: usize) -> usize {
     let mut backslashes = 0;
     for (place, &byte) in text.get(start..).unwrap_or_default().iter().enumerate() {
         let place = start + place;
@@ -341,11 +433,11 @@ fn bare_end(text: &[u8], start: usize, lead: Lead) -> usize {
     }
 }
 
-fn is_secret(value: &[u8], quoted: bool, words: bool) -> bool {
+pub(crate) fn is_secret(value: &[u8], bytes_min: usize, quoted: bool) -> bool {
     if value.len() > LOOK_BYTES {
         return true;
     }
-    if value.len() < 4 || value.iter().all(|byte| Some(byte) == value.first()) {
+    if value.len() < bytes_min || value.iter().all(|byte| Some(byte) == value.first()) {
         return false;
     }
     let placeholder = matches!(value.get(..2), Some(b"${" | b"{{" | b"#{" | b"$(" | b"%(" | b"**"))
@@ -356,7 +448,7 @@ fn is_secret(value: &[u8], quoted: bool, words: bool) -> bool {
         && value.iter().position(|&byte| byte == b'(').is_some_and(|open| {
             open > 0 && value.iter().take(open).all(|&byte| is_alnum(byte) || matches!(byte, b'_' | b'.' | b':'))
         });
-    !(placeholder || call || words && reads_like_words(value))
+    !(placeholder || call)
 }
 
 #[cfg(test)]
@@ -369,6 +461,8 @@ mod tests {
             assert!(name_says(name, name.len()).is_some(), "{}", String::from_utf8_lossy(name));
         }
         assert_eq!(name_says(b"Session_Id", 10), Some(Says::Secret));
+        assert_eq!(name_says(b"dbPassword", 10), Some(Says::Password));
+        assert_eq!(name_says(b"http.response.header.set-cookie", 31), Some(Says::SetCookie));
         assert_eq!(name_says(b"x.API-key", 9), Some(Says::Secret));
         assert_eq!(name_says(b"hotel", 5), None);
         assert_eq!(name_says(b"nextPageToken", 13), None);

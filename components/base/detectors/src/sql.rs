@@ -36,6 +36,8 @@ const FIRST_BYTES: u32 = {
         bits |= 1 << (FIRST[which] & 31);
         which += 1;
     }
+    // Comments.
+    bits |= 1 << (b'/' & 31) | 1 << (b'-' & 31);
     // Other whitespace.
     bits | 1 << b'\t' | 1 << b'\n' | 1 << 0x0c | 1 << b'\r'
 };
@@ -46,17 +48,40 @@ pub(crate) fn is_statement(text: &[u8]) -> bool {
     // Most texts are done here.
     match text.first_chunk::<4>() {
         Some(first) if FIRST_BYTES >> (first[0] & 31) & 1 == 1 => {
+            let [byte, second, ..] = *first;
             let first = u32::from_le_bytes(*first) | 0x2020_2020;
             let is_verb = FIRST.contains(&first);
-            (is_verb || !(first as u8).is_ascii_lowercase()) && is_statement_in_full(text)
+            let leads = match byte {
+                b'/' => second == b'*',
+                b'-' => second == b'-',
+                _ => !(first as u8).is_ascii_lowercase(),
+            };
+            (is_verb || leads) && is_statement_in_full(text)
         }
         _ => false,
     }
 }
 
+/// The end of the whitespace and comments at `start`.
+fn skipped(text: &[u8], start: usize) -> usize {
+    let mut place = start;
+    loop {
+        place = run_end(text, place, |byte| byte.is_ascii_whitespace());
+        let rest = text.get(place..).unwrap_or_default();
+        place += match rest {
+            [b'/', b'*', body @ ..] => find(body, b"*/").map_or(rest.len(), |end| end + 4),
+            [b'-', b'-', body @ ..] => find_byte(body, b'\n').map_or(rest.len(), |end| end + 3),
+            _ => return place,
+        };
+    }
+}
+
 #[inline(never)]
 fn is_statement_in_full(text: &[u8]) -> bool {
-    let start = run_end(text, 0, |byte| byte.is_ascii_whitespace() || byte == b'(');
+    let mut start = skipped(text, 0);
+    while at(text, start) == b'(' {
+        start = skipped(text, start + 1);
+    }
     let Some(first) = text.get(start..).and_then(|rest| rest.first_chunk::<4>()) else { return false };
     if !FIRST.contains(&(u32::from_le_bytes(*first) | 0x2020_2020)) {
         return false;
@@ -78,7 +103,7 @@ fn is_statement_in_full(text: &[u8]) -> bool {
     {
         return false;
     }
-    let gap = run_end(text, end, |byte| byte.is_ascii_whitespace());
+    let gap = skipped(text, end);
     if gap == end {
         return false;
     }

@@ -93,6 +93,15 @@ const PIECES: &[&str] = &[
     "abc123def456",
     "basic ",
     "dXNlcjpwYXNzd29yZA==",
+    "Authorization: ",
+    "\"authorization\":\"",
+    "Bearer swordfish",
+    "Cookie: ",
+    "set-cookie",
+    "sid=swordfish; ",
+    ";",
+    "password: swordfish",
+    "/* c */",
     "password",
     "--password ",
     "\"password\"",
@@ -176,9 +185,21 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn place() -> impl Strategy<Value = Place<'static>> {
-    let keys =
-        prop::sample::select(vec!["", "", "user.ssn", "card", "phone", "db.password", "db.query.text", "url.full"]);
-    let hints = prop::sample::select(vec![Hint::Text, Hint::Text, Hint::Sql, Hint::Url]);
+    let keys = prop::sample::select(vec![
+        "",
+        "",
+        "user.ssn",
+        "card",
+        "phone",
+        "db.password",
+        "api.token",
+        "cookie",
+        "set-cookie",
+        "http.authorization",
+        "db.query.text",
+        "url.full",
+    ]);
+    let hints = prop::sample::select(vec![Hint::Text, Hint::Text, Hint::Sql, Hint::SqlValue, Hint::Url]);
     (hints, keys).prop_map(|(hint, key)| Place::new(hint, key.as_bytes()))
 }
 
@@ -347,6 +368,13 @@ const HARD: &[&str] = &[
     "1e+",
     "Session_Id_",
     "--token ",
+    "cookie=",
+    "Cookie: a=b;",
+    "cookie=\"",
+    "Authorization: Bearer ",
+    "password: a\n",
+    "/*a*/",
+    "-- a\n(",
 ];
 
 /// Sixteen times the length is sixteen times the bytes looked at, not 256 times; and no byte is looked at very often.

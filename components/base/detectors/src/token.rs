@@ -246,7 +246,8 @@ pub(crate) fn jwt_end(text: &[u8], start: usize) -> Option<usize> {
     Some(end)
 }
 
-/// The token behind `Bearer ` or `Basic ` at `start`, letter case aside.
+/// The token behind `Bearer ` or `Basic ` at `start`, letter case aside. In prose (`bearer authentication`) a word is none;
+/// behind a name that says `authorization` it is.
 pub(crate) fn credentials(text: &[u8], start: usize) -> Option<(usize, usize)> {
     let is_scheme =
         |name: &[u8]| text.get(start..start + name.len()).is_some_and(|word| word.eq_ignore_ascii_case(name));
@@ -267,16 +268,38 @@ pub(crate) fn credentials(text: &[u8], start: usize) -> Option<(usize, usize)> {
         run_end(text, token, |byte| is_alnum(byte) || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/'));
     end = run_end(text, end, |byte| byte == b'=');
     let value = text.get(token..end)?;
-    if value.len() < 8 {
-        return None;
-    }
-    let fits = if basic {
-        let decoded = crate::bytes::base64_decode(value, 8192)?;
-        decoded.contains(&b':') && std::str::from_utf8(&decoded).is_ok_and(|pair| !pair.chars().any(char::is_control))
-    } else {
-        value.len() >= 24 || !crate::bytes::reads_like_words(value)
+    let fits = value.len() >= 8
+        && if basic {
+            crate::bytes::base64_decode(value, 8192).is_some_and(|decoded| {
+                decoded.contains(&b':')
+                    && std::str::from_utf8(&decoded).is_ok_and(|pair| !pair.chars().any(char::is_control))
+            })
+        } else {
+            value.len() >= 24 || !crate::bytes::reads_like_words(value)
+        };
+    (fits || value.len() >= AUTHORIZED_BYTES_MIN && is_authorization(text, start)).then_some((token, end))
+}
+
+/// Shortest token of a header that is known to be one, in bytes.
+const AUTHORIZED_BYTES_MIN: usize = 4;
+
+/// Whether the scheme at `start` is the beginning of a value that a name ending with `authorization` leads to.
+fn is_authorization(text: &[u8], start: usize) -> bool {
+    let back = |from: usize, of: &[u8]| {
+        let mut place = from;
+        while from - place < 8 && of.contains(&before(text, place, 1)) {
+            place -= 1;
+        }
+        place
     };
-    fits.then_some((token, end))
+    let mut sign = back(start, b" \t\"'`\\[");
+    sign -= usize::from(before(text, sign, 1) == b'>');
+    if !matches!(before(text, sign, 1), b':' | b'=') {
+        return false;
+    }
+    let end = back(sign - 1, b" \t\"'`\\]");
+    let name = end.checked_sub(13).and_then(|start| text.get(start..end));
+    name.is_some_and(|name| name.eq_ignore_ascii_case(b"authorization"))
 }
 
 #[cfg(test)]

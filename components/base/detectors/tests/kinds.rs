@@ -61,7 +61,9 @@ fn check_options(options: &Options, hint: Hint, cases: &str) {
             }
             let text: Vec<u8> = [before.as_bytes(), &text, after.as_bytes()].concat();
             let mut findings = Vec::new();
-            scanner.scan(&text, Place::new(hint, key.as_bytes()), &mut findings);
+            let place = Place::of_key(key.as_bytes());
+            let place = if hint == Hint::Text { place } else { Place::new(hint, key.as_bytes()) };
+            scanner.scan(&text, place, &mut findings);
             let found: Vec<_> = findings.iter().map(|f| (f.start - before.len(), f.end - before.len())).collect();
             if found != expected {
                 wrong.push(format!("expected {case}\n   found {}", marked(&text, &findings)));

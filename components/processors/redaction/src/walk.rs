@@ -262,7 +262,7 @@ impl Reader<'_> {
         {
             match plain.value {
                 PlainValue::Text(text) => return self.plain_pair(&plain, text, start, end, (key, rule), path),
-                PlainValue::SmallNumber if !self.rules.all_types => return Ok(Fate::Keep),
+                PlainValue::SmallNumber if !self.rules.all_types && !rule.sense.is_telling() => return Ok(Fate::Keep),
                 PlainValue::SmallNumber => {}
             }
         }

@@ -44,6 +44,36 @@ fn every_detector_masks_with_its_label() {
 }
 
 #[test]
+fn keys_say_what_their_values_are() {
+    let yaml = "{allow_all_keys: true, detectors: all}";
+    let out = of_span(
+        yaml,
+        vec![
+            pair("authorization", text("Bearer abcdefghijklmnop")),
+            pair("password", text("correct horse battery")),
+            pair("password", int(1234)),
+            pair("user.password", list(vec![text("P@ss w0rd!")])),
+            pair("tokens", int(1234)),
+            pair("db.query.parameter.0", text("jane doe")),
+            pair("db.query.parameter.1", int(5)),
+            pair("db.operation.parameter.x", list(vec![int(5), text("6")])),
+            pair("db.rows", int(5)),
+            pair("http.request.header.cookie", list(vec![text("sid=swordfish; theme=dark")])),
+            pair("http.response.header.set-cookie", text("sid=swordfish; Path=/")),
+            pair("phone", int(5_551_234)),
+        ],
+    );
+    assert_eq!(
+        out,
+        "authorization=Bearer <REDACTED_CREDENTIALS> password=<REDACTED_SECRET> password=<REDACTED_SECRET> \
+         user.password=[<REDACTED_SECRET>] tokens=1234 db.query.parameter.0=? db.query.parameter.1=? \
+         db.operation.parameter.x=[? ?] db.rows=5 \
+         http.request.header.cookie=[sid=<REDACTED_CREDENTIALS>; theme=<REDACTED_CREDENTIALS>] \
+         http.response.header.set-cookie=sid=<REDACTED_CREDENTIALS>; Path=/ phone=<REDACTED_PHONE>"
+    );
+}
+
+#[test]
 fn every_action_does_its_deed() {
     let card = "card 4111 1111 1111 1111.";
     for (settings, value, expected) in [

@@ -26,7 +26,7 @@ const MAP: u32 = 6;
 const BYTES: u32 = 7;
 const STRINDEX: u32 = 8;
 
-/// The least number that detectors look at unless all types are redacted: nine digits.
+/// The least number that detectors look at unless all types are redacted, or the key says what it is: nine digits.
 const NUMBER_MIN: f64 = 1e8;
 
 /// The text of a value of type string; empty for others.
@@ -147,8 +147,9 @@ impl Reader<'_> {
             DOUBLE => double(content),
             _ => 0.0,
         };
-        let is_large = size.abs() >= NUMBER_MIN && self.rules.scanner.is_some() && self.rules.everywhere;
-        if !all && !is_large {
+        let may_tell = size.abs() >= NUMBER_MIN || number != BOOL && place.is_telling();
+        let is_read = may_tell && self.rules.scanner.is_some() && self.rules.everywhere;
+        if !all && !is_read {
             return Ok(Verdict::Clean);
         }
         let text = number_text(number, content);

@@ -9,7 +9,7 @@ use pdata::wire::{
 };
 
 /// What is planted, and what of it must not come out.
-pub const PLANTS: [(&str, &str); 19] = [
+pub const PLANTS: [(&str, &str); 24] = [
     ("write to jane.plant@example.org today", "jane.plant"),
     ("paid with 4111 1111 1111 1111.", "1111 1111"),
     ("card=5555555555554444", "5555555555554444"),
@@ -31,6 +31,11 @@ pub const PLANTS: [(&str, &str); 19] = [
     ("SELECT * FROM people WHERE name = 'Jane Plantova'", "Plantova"),
     ("/users/jane.plant%40example.org/orders", "jane.plant"),
     (r#"{"who":"jane.plant\u0040example.org","n":1}"#, "jane.plant"),
+    (r#"{"Authorization":"Bearer swordfishtoken"}"#, "swordfishtoken"),
+    ("Cookie: theme=dark; sid=swordfishcookie; x=1", "swordfishcookie"),
+    (r#"{"password":"correct horse swordfish"}"#, "correct horse"),
+    ("/* app:shop */ SELECT * FROM people WHERE name = 'Jane Commentova'", "Commentova"),
+    ("-- shop\nUPDATE people SET name = 'Jane Dashova'", "Dashova"),
     (r#"{"inner":"{\"mail\":\"jane.plant@example.org\"}"}"#, "jane.plant"),
 ];
 
@@ -183,7 +188,7 @@ pub fn sow(table: &'static Message, message: &[u8], plant: &str, random: &mut im
         match table.field(field.number).map(|known| known.kind) {
             Some(Kind::String | Kind::Bytes) if field.wire_type == LEN && random() => {
                 // SQL is known by its start.
-                let sql = plant.starts_with("SELECT");
+                let sql = ["SELECT", "/*", "--"].iter().any(|start| plant.starts_with(start));
                 let (first, second) = if sql { (plant.as_bytes(), content) } else { (content, plant.as_bytes()) };
                 let text = [first, b" ", second].concat();
                 put_len(&mut out, field.number, &text);
