@@ -159,6 +159,21 @@ impl Decider {
         }
     }
 
+    /// With the share of a rule for log records: one of 100 percent keeps what it describes whatever is known of it.
+    #[must_use]
+    pub fn of_rule(config: &SamplerConfig, percentage: f64) -> Self {
+        let decider = Self::new(config, percentage);
+        if percentage < 100.0 {
+            return decider;
+        }
+        let share = match decider.share {
+            // No precision may come between.
+            Share::Proportional { .. } => Share::Equalizing { threshold: Threshold::ALWAYS },
+            share => share,
+        };
+        Self { share, fails_closed: false, ..decider }
+    }
+
     /// Decides about one.
     #[must_use]
     pub fn decide(&self, known: &Known<'_>) -> Decision {

@@ -20,6 +20,8 @@ const LOG_RANDOMNESS: &str = "sampling.randomness";
 
 /// `STATUS_CODE_ERROR`.
 const STATUS_ERROR: i32 = 2;
+/// A span that lasts this long is slow.
+const SLOW_NANOS: u64 = 1_000_000_000;
 /// Severity numbers from which on records are about errors, and about the normal course of things.
 const SEVERITY_ERROR: i32 = 17;
 const SEVERITY_INFO: i32 = 9;
@@ -178,7 +180,8 @@ pub(crate) fn fits(rule: &Rule, record: pdata::view::LogRecordView<'_>) -> bool 
 
 /// How much a span would be missed. `known` is what is known of it.
 pub(crate) fn span_class(span: pdata::view::SpanView<'_>, known: &Known<'_>) -> Class {
-    if known.priority != Priority::None || span.status().code() == STATUS_ERROR {
+    let nanos = span.end_time_unix_nano().saturating_sub(span.start_time_unix_nano());
+    if known.priority != Priority::None || span.status().code() == STATUS_ERROR || nanos >= SLOW_NANOS {
         Class::Critical
     } else {
         Class::Normal

@@ -78,7 +78,7 @@ impl Sampler {
                 settings.telemetry.counter(metric, &labels)
             })
         });
-        let with = |rule: &Rule| (rule.clone(), Decider::new(config, rule.sampling_percentage));
+        let with = |rule: &Rule| (rule.clone(), Decider::of_rule(config, rule.sampling_percentage));
         Self {
             decider: Decider::new(config, config.sampling_percentage),
             rules: if signal == Signal::Logs { config.rules.iter().map(with).collect() } else { Vec::new() },

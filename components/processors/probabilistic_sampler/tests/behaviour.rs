@@ -190,6 +190,32 @@ rules:
 }
 
 #[tokio::test]
+async fn rules_of_all_and_of_nothing_hold_whatever_is_known_of_a_record() {
+    let with = |trace: u8, severity_number: i32, attributes: Vec<KeyValue>| LogRecord {
+        trace_id: if trace == 0 { Vec::new() } else { vec![trace; 16] },
+        severity_number,
+        attributes,
+        ..LogRecord::default()
+    };
+    let threshold = |value: &str| vec![attribute("sampling.threshold", text(value))];
+    // No randomness, randomness that the threshold excludes, a threshold that cannot be read, one with more digits than are written.
+    let kinds = [(0, vec![]), (1, threshold("fd")), (1, threshold("zz")), (0xff, threshold("fd70a3d70a3d"))];
+    for mode in ["hash_seed", "equalizing", "proportional"] {
+        for fail_closed in [true, false] {
+            let yaml = format!(
+                "{{mode: {mode}, fail_closed: {fail_closed}, sampling_percentage: 50, rules: [
+                    {{severity_min: 17, sampling_percentage: 100}}, {{severity_max: 8, sampling_percentage: 0}}]}}"
+            );
+            for (trace, attributes) in &kinds {
+                let records = [17, 5].map(|severity| with(*trace, severity, attributes.clone()));
+                let kept: Vec<i32> = logs(&yaml, records.to_vec()).await.iter().map(|r| r.severity_number).collect();
+                assert_eq!(kept, [17], "{yaml}: {trace}, {attributes:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_dropped_has_a_reason_and_everything_is_counted() {
     let request = testkit::items::request(Signal::Traces, 0, 50).encode();
     let yaml = "{sampling_percentage: 40, hash_seed: 3}";
@@ -205,12 +231,15 @@ async fn what_is_dropped_has_a_reason_and_everything_is_counted() {
 async fn under_pressure_the_baseline_goes_first_and_errors_and_what_asks_last() {
     let status = |code| opentelemetry_proto::tonic::trace::v1::Status { code, ..Default::default() };
     let low = |attributes| span(0x10, "", attributes);
+    let lasting = |nanos: u64| Span { start_time_unix_nano: 7, end_time_unix_nano: 7 + nanos, ..low(Vec::new()) };
     let spans = vec![
         low(Vec::new()),
         Span { status: Some(status(2)), ..low(Vec::new()) },
         Span { status: Some(status(1)), ..low(Vec::new()) },
         low(vec![attribute("sampling.priority", Value::IntValue(1))]),
         span(0xf0, "", Vec::new()),
+        lasting(1_000_000_000),
+        lasting(999_999_999),
     ];
     let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
     let bytes =
@@ -218,22 +247,22 @@ async fn under_pressure_the_baseline_goes_first_and_errors_and_what_asks_last() 
             .encode_to_vec();
     let quarter = Threshold::parse("c").unwrap().rejected();
     for (step, rejected, kept) in [
-        (Step::Trim, [quarter; 3], &["", "", "", "", ""][..]),
-        (Step::Thin, [quarter, quarter, 0], &["0", "0", "c"]),
+        (Step::Trim, [quarter; 3], &[""; 7][..]),
+        (Step::Thin, [quarter, quarter, 0], &["0", "0", "c", "0"]),
         (Step::Refuse, [quarter; 3], &["c"]),
     ] {
         let world = World::new();
         let sensor = world.registry.pressure().sense();
         sensor.set(&Reading { step, value: 0.7, rejected });
         let yaml = "{mode: equalizing, sampling_percentage: 100}";
-        let (out, world) = through_in(world, Signal::Traces, yaml, bytes.clone(), 5).await;
+        let (out, world) = through_in(world, Signal::Traces, yaml, bytes.clone(), 7).await;
         let out = ExportTraceServiceRequest::decode(&*out).unwrap();
         let states = out.resource_spans[0].scope_spans[0].spans.iter().map(|span| span.trace_state.clone());
         let thresholds: Vec<String> =
             states.map(|state| state.strip_prefix("ot=th:").unwrap_or_default().to_owned()).collect();
-        let shed = 5 - kept.len();
+        let shed = 7 - kept.len();
         if step == Step::Trim {
-            assert_eq!(thresholds.len(), 5, "thresholds are not looked at yet");
+            assert_eq!(thresholds.len(), 7, "thresholds are not looked at yet");
             assert_eq!(world.metric("weir_overload_shed_items"), None);
         } else {
             assert_eq!(thresholds, kept, "{step}");
