@@ -11,6 +11,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
+use component::pressure::{Pressure, Step};
 use component::{Accepted, ConsumeFuture, Consumer, Counter, Deadline, DeliveryError, Host, StartError};
 use pdata::build::{PayloadBuilder, SpanFields};
 use pdata::{Batch, Context, Payload, Signal, TraceContext};
@@ -72,6 +73,7 @@ pub struct Tracer {
     queues: Vec<mpsc::Sender<Span>>,
     dropped: Counter,
     stop: watch::Sender<Option<Deadline>>,
+    pressure: Arc<Pressure>,
 }
 
 /// The tasks of a tracer.
@@ -124,7 +126,8 @@ impl Processors {
             };
             tasks.push(tokio::spawn(work.run(spans, stopped.clone())));
         }
-        let tracer = Tracer { sampler: config.sampler.clone(), propagates: config.propagates(), queues, dropped, stop };
+        let (sampler, pressure) = (config.sampler.clone(), Arc::clone(host.pressure()));
+        let tracer = Tracer { sampler, propagates: config.propagates(), queues, dropped, stop, pressure };
         Self { config: config.clone(), resource: Arc::clone(resource), tracer: Arc::new(tracer), tasks }
     }
 
@@ -290,6 +293,8 @@ impl Tracer {
         let sampled = match (&self.sampler, said) {
             // Inside, everything follows what was decided at the beginning.
             (_, Some(sampled)) if !is_first => sampled,
+            // Traces that others began go on: they would be torn apart.
+            (_, None) if self.pressure.step() >= Step::Trim => false,
             (Some(sampler), said) => sampler.decide(trace_id, said),
             (None, said) => said.unwrap_or(true),
         };
@@ -383,5 +388,32 @@ fn hand_back(mut error: DeliveryError, original: &Arc<Context>) -> DeliveryError
             error.with_undelivered(batch)
         }
         None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use component::pressure::Reading;
+    use component::{Level, Registry};
+
+    use super::*;
+
+    #[test]
+    fn from_the_step_trim_on_no_traces_are_begun_and_those_of_senders_go_on() {
+        let registry = Registry::new(Level::Basic);
+        let tracer = Tracer {
+            sampler: None,
+            propagates: true,
+            queues: Vec::new(),
+            dropped: registry.counter(DROPPED_SPANS, Vec::new()),
+            stop: watch::channel(None).0,
+            pressure: Arc::clone(registry.pressure()),
+        };
+        let sent = TraceContext { trace_id: [1; 16], span_id: [2; 8], sampled: true };
+        let begun = |parent, is_first| tracer.begin(parent, is_first).0.sampled;
+        assert_eq!([begun(None, true), begun(Some(sent), true), begun(Some(sent), false)], [true; 3]);
+        let sensor = registry.pressure().sense();
+        sensor.set(&Reading { step: Step::Trim, ..Reading::default() });
+        assert_eq!([begun(None, true), begun(Some(sent), true), begun(Some(sent), false)], [false, true, true]);
     }
 }

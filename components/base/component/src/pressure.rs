@@ -8,7 +8,7 @@
 //!
 //! | step | what is done | by whom |
 //! |---|---|---|
-//! | [`Trim`](Step::Trim) | what costs but loses nothing: decide sooner (a third of the waiting time, half a second after a root), pause own traces and what is learnt for later | stateful samplers, own telemetry |
+//! | [`Trim`](Step::Trim) | what costs but loses nothing: decide sooner (after a third of the waiting time), begin no own traces | stateful samplers, own telemetry |
 //! | [`Thin`](Step::Thin) | the random baseline is kept with less probability: an item or trace that only chance would keep is kept when its randomness reaches `max(its threshold, rejected(class))`, and carries that threshold | samplers |
 //! | [`Gate`](Step::Gate) | traces that are new and whose randomness is below [`Pressure::rejected`] of [`Class::Normal`] are settled as they arrive, without being buffered: spans that a rule keeps by themselves are kept alone, the others shed; logs of [`Class::Debug`] are shed | stateful samplers, samplers of logs |
 //! | [`Refuse`](Step::Refuse) | a share of requests is refused before the body is read, retryable and with a delay | receivers, by the extension's [`admission_gate`](crate::Extension::admission_gate) |
@@ -82,7 +82,7 @@ pub enum Class {
     Debug,
     /// Everything else.
     Normal,
-    /// Errors (spans of that status, log records from ERROR on), slow traces, and what asks to be kept.
+    /// Errors (spans of that status, log records from ERROR on), spans of a second and more, and what asks to be kept.
     Critical,
 }
 

@@ -44,8 +44,8 @@ pub struct Monitors {
     /// CPU time of the process in the last second, of what its threads and its control group's quota allow.
     #[config(default = Monitor::between(0.8, 0.98))]
     pub cpu: Monitor,
-    /// Time in which something waited for a CPU (`some avg10` of the kernel's pressure stall information), of the control
-    /// group or else of the machine.
+    /// Time in which something waited for a CPU (`some avg10` of the kernel's pressure stall information) in the process's own
+    /// control group (version 2, not the root). Without one it is not watched: neighbours cause the machine's.
     #[config(default = Monitor::between(0.1, 0.6))]
     pub cpu_stall: Monitor,
     /// The fullest sending queue. Disabled unless enabled: a destination that is gone fills its queue for as long as it is
@@ -83,7 +83,7 @@ pub struct Halvings {
     /// Everything else.
     #[config(default = 5.0)]
     pub normal: f64,
-    /// Errors, slow traces, what asks to be kept: only while requests are refused, as many as may be, and that does not help.
+    /// Errors, slow spans, what asks to be kept: only while requests are refused, as many as may be, and that does not help.
     #[config(default = 1.0)]
     pub critical: f64,
 }

@@ -113,6 +113,13 @@ struct Watch {
 impl Watch {
     fn new(extension: &Overload, host: &Host) -> Self {
         let (config, pressure) = (&extension.config, host.pressure());
+        let probe = Probe::new(extension.place.clone());
+        if config.monitors.cpu_stall.enabled && !probe.knows_stalls() {
+            tracing::info!(
+                id = %extension.settings.id,
+                "`cpu_stall` is not watched: the process has no control group of its own whose stalls the kernel tells"
+            );
+        }
         Self {
             name: format!("extension `{}`", extension.settings.id),
             config: Arc::clone(config),
@@ -122,7 +129,7 @@ impl Watch {
             sensor: pressure.sense(),
             gate: Arc::clone(&extension.gate),
             shown: Shown::new(&extension.settings.telemetry, &extension.gate),
-            probe: Probe::new(extension.place.clone()),
+            probe,
             admission: Admission::new(config),
         }
     }

@@ -19,6 +19,8 @@ const V1_UNLIMITED_MIN: u64 = 1 << 62;
 const TICKS_PER_SECOND: f64 = 100.0;
 /// Over how much time CPU use is averaged.
 const CPU_WINDOW: Duration = Duration::from_secs(1);
+/// Over how much time the kernel averages the stalls that are read here: what they tell before is of the time before the start.
+const STALL_WINDOW: Duration = Duration::from_secs(10);
 /// The kernel updates stall information every 2 s.
 const STALL_PACE: Duration = Duration::from_secs(1);
 /// How long an answer to "which groups, which limits" counts.
@@ -49,7 +51,7 @@ pub struct Measured {
     pub memory: Option<f64>,
     /// CPU time of the process.
     pub cpu: Option<f64>,
-    /// Time in which something waited for a CPU.
+    /// Time in which something of the process's own control group waited for a CPU, over the last ten seconds.
     pub cpu_stall: Option<f64>,
 }
 
@@ -138,9 +140,11 @@ impl Machine {
             quotas.min_by(f64::total_cmp)
         });
         let own_stall = Membership::of(files, "cpu").filter(|membership| membership.is_v2).and_then(|membership| {
-            // The root's is the machine's, which `/proc` has too.
-            let own = membership.folders().next()?;
-            Text::open(&own.join("cpu.pressure"))
+            // The path, or the mount itself where only the host sees the path. The root's are the stalls of the whole machine,
+            // of neighbours too; it alone has no type.
+            let own = Some(membership.mount.join(&membership.group)).filter(|own| own.exists());
+            let own = own.unwrap_or(membership.mount);
+            own.join("cgroup.type").exists().then(|| Text::open(&own.join("cpu.pressure")))?
         });
         let threads = place.threads.max(1) as f64;
         Self {
@@ -148,7 +152,7 @@ impl Machine {
             status: Text::open(&files.proc.join("self/status")).filter(|_| groups.is_empty()),
             groups,
             process: Text::open(&files.proc.join("self/stat")),
-            stall: own_stall.or_else(|| Text::open(&files.proc.join("pressure/cpu"))),
+            stall: own_stall,
             cpus: quota.map_or(threads, |quota| quota.min(threads)),
         }
     }
@@ -238,6 +242,8 @@ pub struct Probe {
     /// Ticks of CPU time, for as long as they are averaged over.
     ticks: VecDeque<(Duration, u64)>,
     stall: Option<(Duration, Option<f64>)>,
+    /// When the first measurement was.
+    began: Option<Duration>,
     buffer: Vec<u8>,
 }
 
@@ -245,7 +251,14 @@ impl Probe {
     /// One that has measured nothing yet.
     #[must_use]
     pub fn new(place: Place) -> Self {
-        Self { place, machine: None, ticks: VecDeque::new(), stall: None, buffer: vec![0; TEXT_BYTES_MAX] }
+        Self { place, machine: None, ticks: VecDeque::new(), stall: None, began: None, buffer: vec![0; TEXT_BYTES_MAX] }
+    }
+
+    /// Whether the kernel tells of stalls of the process's own control group. Without one, those of the machine would be all there
+    /// is, which neighbours cause as well.
+    #[must_use]
+    pub fn knows_stalls(&self) -> bool {
+        Machine::look_up(&self.place).stall.is_some()
     }
 
     /// Measures at `now`. `memory_low` is where use of memory begins to matter.
@@ -267,7 +280,9 @@ impl Probe {
             }
         };
         let cpus = machine.cpus;
-        Measured { memory, cpu: spent.and_then(|ticks| self.busy(now, ticks, cpus)), cpu_stall: stall }
+        let began = *self.began.get_or_insert(now);
+        let cpu_stall = stall.filter(|_| now.saturating_sub(began) >= STALL_WINDOW);
+        Measured { memory, cpu: spent.and_then(|ticks| self.busy(now, ticks, cpus)), cpu_stall }
     }
 
     /// CPU time since a window ago, of what there was; `None` until the window is full, so that starting is no pressure.
@@ -382,16 +397,34 @@ mod tests {
         }
     }
 
+    /// What the stalls of these files count as, at the start and after ten seconds.
+    fn stalls(files: &[(&str, &str)]) -> (bool, [Option<f64>; 2]) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut probe = Probe::new(place(folder.path(), files));
+        let knows = probe.knows_stalls();
+        (knows, [NOW, STALL_WINDOW].map(|now| probe.measure(now, 0.7).cpu_stall))
+    }
+
     #[test]
-    fn stalls_are_the_groups_or_the_machines() {
-        let machine = ("proc/pressure/cpu", "some avg10=12.50 avg60=1.00 avg300=0.00 total=1\nfull avg10=0.00\n");
-        assert!(is_near(measure(&[machine]).cpu_stall, 0.125));
-        let own = [
-            machine,
-            ("proc/self/cgroup", "0::/app\n"),
-            ("cgroup/app/cpu.pressure", "some avg10=50.00 avg60=1.00 avg300=0.00 total=1\n"),
-        ];
-        assert!(is_near(measure(&own).cpu_stall, 0.5));
+    fn stalls_are_those_of_the_own_group_when_it_has_lived_as_long_as_they_are_averaged() {
+        let some = "some avg10=50.00 avg60=1.00 avg300=0.00 total=1\nfull avg10=0.00\n";
+        let machine = [("proc/pressure/cpu", some), ("cgroup/cpu.pressure", some)];
+        let of = |more: &[(&'static str, &'static str)]| stalls(&[&machine[..], more].concat());
+        let app = [("cgroup/app/cgroup.type", "domain\n"), ("cgroup/app/cpu.pressure", some)];
+        for own in [
+            &[("proc/self/cgroup", "0::/app\n"), app[0], app[1]][..],
+            // In a container the mount is the group.
+            &[("proc/self/cgroup", "0::/\n"), ("cgroup/cgroup.type", "domain\n")],
+            &[("proc/self/cgroup", "0::/host/app\n"), ("cgroup/cgroup.type", "domain\n")],
+        ] {
+            let (knows, [at_start, later]) = of(own);
+            assert!(knows && at_start.is_none() && is_near(later, 0.5), "{own:?}: {at_start:?}, {later:?}");
+        }
+        for neighbours in
+            [&[][..], &[("proc/self/cgroup", "0::/\n")], &[("proc/self/cgroup", "1:cpu:/app\n0::/\n"), app[0], app[1]]]
+        {
+            assert_eq!(of(neighbours), (false, [None, None]), "{neighbours:?}");
+        }
     }
 
     #[test]
