@@ -55,7 +55,7 @@ pub fn assign(
                 None => match route.test.matches(&mut on) {
                     Ok(matches) => matches,
                     Err(error) => {
-                        failures.meet(mode, route.test.text(), &error)?;
+                        failures.meet(mode, &route.test, route.test.text(), &error)?;
                         false
                     }
                 },

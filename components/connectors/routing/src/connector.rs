@@ -64,7 +64,7 @@ impl Routing {
             [] => None,
             ids => Some(to(ids, outputs, "default_pipelines")?),
         };
-        let failures = Failures::new(settings.id.to_string());
+        let failures = Failures::new(settings);
         Ok(Self { routes, pipelines, default, mode: config.error_mode, failures, stopped: AtomicBool::new(false) })
     }
 

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use ottl::compile::Kind;
 use ottl::{Arguments, Built, Change, Condition, Context, Function, Mode, Parser, RunError, Statement, Subject};
 use pdata::RequestPart;
-use statements::Problem;
+use statements::{Placed, Problem};
 
 use crate::config::{Action, RouteConfig, RoutingConfig};
 
@@ -37,7 +37,7 @@ pub enum Test {
 #[derive(Debug)]
 pub struct Route {
     /// What decides.
-    pub test: Test,
+    pub test: Placed<Test>,
     /// Whether later routes see what matched.
     pub copies: bool,
 }
@@ -88,7 +88,8 @@ pub fn compile(config: &RoutingConfig) -> Result<Vec<(usize, Route)>, Problem> {
     for (index, route) in config.table.iter().enumerate() {
         let key = (&route.context, &route.condition, &route.statement);
         if !seen.contains(&key) {
-            routes.push((index, Route { test: test(route)?, copies: route.action == Action::Copy }));
+            let test = Placed::new(test(route)?, &format!("table::{index}"));
+            routes.push((index, Route { test, copies: route.action == Action::Copy }));
             seen.push(key);
         }
     }

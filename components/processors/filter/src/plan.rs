@@ -6,7 +6,7 @@ use matching::{LogFilters, MetricFilters, Selector};
 use ottl::compile::Kind;
 use ottl::{Condition, Context, Mode, Parser};
 use pdata::{RequestPart, Signal};
-use statements::{Entry, ErrorMode, Problem, contexts};
+use statements::{Entry, ErrorMode, Placed, Problem, contexts};
 
 use crate::config::{ConditionGroup, FilterConfig};
 use crate::functions;
@@ -15,7 +15,7 @@ use crate::functions;
 #[derive(Debug)]
 pub struct Rule {
     /// Records for which it holds are dropped.
-    pub condition: Condition,
+    pub condition: Placed<Condition>,
     /// What follows when it fails.
     pub error_mode: ErrorMode,
 }
@@ -181,7 +181,7 @@ impl Compiler {
 
     fn rule(&mut self, field: &str, text: &str, mode: Mode, error_mode: ErrorMode) {
         match parser().condition(text, mode) {
-            Ok(condition) => self.rules.push(Rule { condition, error_mode }),
+            Ok(condition) => self.rules.push(Rule { condition: Placed::new(condition, field), error_mode }),
             Err(error) => self.problems.push(Problem::statement(field, error)),
         }
     }

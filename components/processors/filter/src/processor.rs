@@ -54,7 +54,7 @@ impl Filter {
         };
         let id = settings.id.to_string();
         let dropped = settings.telemetry.counter(metric, &[("filter", &id)]);
-        Ok(Self { plan, failures: Failures::new(id), dropped })
+        Ok(Self { plan, failures: Failures::new(settings), dropped })
     }
 
     /// Whether no condition holds.
@@ -63,7 +63,7 @@ impl Filter {
             match rule.condition.holds(on) {
                 Ok(true) => return Ok(false),
                 Ok(false) => {}
-                Err(error) => self.failures.meet(rule.error_mode, rule.condition.text(), &error)?,
+                Err(error) => self.failures.meet(rule.error_mode, &rule.condition, rule.condition.text(), &error)?,
             }
         }
         Ok(true)

@@ -14,7 +14,7 @@ use pdata::wire::{FIXED32, FIXED64, Fields, LEN};
 use pdata::{Context, Payload, RequestPart};
 use sampling::{Randomness, TraceState};
 use smallvec::SmallVec;
-use statements::{ErrorMode, Failures};
+use statements::{ErrorMode, Failures, Placed};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::trace_state;
@@ -93,8 +93,8 @@ struct Key {
 
 #[derive(Debug)]
 struct Ottl {
-    span: Vec<Condition>,
-    event: Vec<Condition>,
+    span: Vec<Placed<Condition>>,
+    event: Vec<Placed<Condition>>,
     mode: ErrorMode,
     held: usize,
     failed: usize,
@@ -220,7 +220,12 @@ impl Conditions {
     }
 
     /// The bits of conditions in OTTL: one held, one failed.
-    pub fn ottl(&mut self, span: Vec<Condition>, event: Vec<Condition>, mode: ErrorMode) -> (usize, usize) {
+    pub fn ottl(
+        &mut self,
+        span: Vec<Placed<Condition>>,
+        event: Vec<Placed<Condition>>,
+        mode: ErrorMode,
+    ) -> (usize, usize) {
         let (held, failed) = (self.next_bit(), self.next_bit());
         self.ottl.push(Ottl { span, event, mode, held, failed });
         (held, failed)
@@ -386,12 +391,17 @@ impl Ottl {
     }
 }
 
-fn any(conditions: &[Condition], mode: ErrorMode, on: &mut Subject<'_>, failures: &Failures) -> Result<bool, ()> {
+fn any(
+    conditions: &[Placed<Condition>],
+    mode: ErrorMode,
+    on: &mut Subject<'_>,
+    failures: &Failures,
+) -> Result<bool, ()> {
     for condition in conditions {
         match condition.holds(on) {
             Ok(true) => return Ok(true),
             Ok(false) => {}
-            Err(error) => failures.meet(mode, condition.text(), &error).map_err(|_told_by_a_metric| ())?,
+            Err(error) => failures.meet(mode, condition, condition.text(), &error).map_err(|_told_by_a_metric| ())?,
         }
     }
     Ok(false)

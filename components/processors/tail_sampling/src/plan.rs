@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use matching::Pattern;
 use ottl::{Context, Mode, ParseError, Parser};
 use sampling::{PROBABILITY_MIN, Threshold};
-use statements::Problem;
+use statements::{Placed, Problem};
 
 use crate::conditions::{Conditions, Matcher};
 use crate::config::{CompositeConfig, PolicyConfig, SamplingStrategy, SubPolicy, TailSamplingConfig};
@@ -341,10 +341,10 @@ impl Compiler {
         let mut compile = |setting: &str, texts: &[String], context: Context| {
             let mut conditions = Vec::new();
             for (index, text) in texts.iter().enumerate() {
+                let field = format!("{block}::{setting}::{index}");
                 match condition(text, context) {
-                    Ok(condition) => conditions.push(condition),
+                    Ok(condition) => conditions.push(Placed::new(condition, &field)),
                     Err(error) => {
-                        let field = format!("{block}::{setting}::{index}");
                         self.problems.push(Problem::statement(field, error));
                     }
                 }

@@ -168,7 +168,7 @@ impl Sampler {
             names,
             began: Mutex::default(),
             metrics: Metrics::new(&settings.telemetry, settings.id.name(), &plan.policies),
-            failures: Failures::new(settings.id.to_string()),
+            failures: Failures::new(settings),
             plan,
             pressure: Arc::clone(settings.pressure()),
             thinned: Shed::new(&settings.telemetry, Signal::Traces, THINNED),

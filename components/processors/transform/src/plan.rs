@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use ottl::compile::Kind;
 use ottl::{Condition, Context, Mode, ParseError, Parser, Statement};
 use pdata::{RequestPart, Signal};
-use statements::{Entry, ErrorMode, Problem, contexts};
+use statements::{Entry, ErrorMode, Placed, Problem, contexts};
 
 use crate::config::{StatementGroup, TransformConfig};
 use crate::functions;
@@ -16,9 +16,9 @@ pub struct Group {
     /// What they run on.
     pub context: Context,
     /// One of them has to hold; none for always.
-    pub conditions: Vec<Condition>,
+    pub conditions: Vec<Placed<Condition>>,
     /// In order.
-    pub statements: Vec<Statement>,
+    pub statements: Vec<Placed<Statement>>,
     /// Whether a statement reaches into every record, which is opened then.
     pub opens_record: bool,
     /// What follows when one fails.
@@ -26,7 +26,12 @@ pub struct Group {
 }
 
 impl Group {
-    fn new(context: Context, conditions: Vec<Condition>, statements: Vec<Statement>, error_mode: ErrorMode) -> Self {
+    fn new(
+        context: Context,
+        conditions: Vec<Placed<Condition>>,
+        statements: Vec<Placed<Statement>>,
+        error_mode: ErrorMode,
+    ) -> Self {
         let opens_record = statements
             .iter()
             .any(|statement| statement.is_unconditional() && statement.facts().contexts.first() == Some(&context));
@@ -86,8 +91,8 @@ pub fn compile(config: &TransformConfig, signal: Signal) -> Result<Vec<Group>, V
 pub fn request_reads(config: &TransformConfig, signal: Signal) -> Vec<RequestPart> {
     let groups = compile(config, signal).unwrap_or_default();
     let facts = groups.iter().flat_map(|group| {
-        let conditions = group.conditions.iter().map(Condition::facts);
-        conditions.chain(group.statements.iter().map(Statement::facts))
+        let conditions = group.conditions.iter().map(|condition| condition.facts());
+        conditions.chain(group.statements.iter().map(|statement| statement.facts()))
     });
     facts.flat_map(ottl::Facts::request_reads).collect()
 }
@@ -171,15 +176,16 @@ impl Compiler {
         None
     }
 
-    fn statements(&mut self, texts: &[(String, &str)], mode: Mode) -> Vec<Statement> {
+    fn statements(&mut self, texts: &[(String, &str)], mode: Mode) -> Vec<Placed<Statement>> {
         texts.iter().filter_map(|(field, text)| self.note(field, parser().statement(text, mode))).collect()
     }
 
-    fn conditions(&mut self, texts: &[(String, &str)], mode: Mode) -> Vec<Condition> {
+    fn conditions(&mut self, texts: &[(String, &str)], mode: Mode) -> Vec<Placed<Condition>> {
         texts.iter().filter_map(|(field, text)| self.note(field, parser().condition(text, mode))).collect()
     }
 
-    fn note<T>(&mut self, field: &str, compiled: Result<T, ParseError>) -> Option<T> {
-        compiled.map_err(|error| self.problems.push(Problem::statement(field, error))).ok()
+    fn note<T>(&mut self, field: &str, compiled: Result<T, ParseError>) -> Option<Placed<T>> {
+        let placed = compiled.map(|compiled| Placed::new(compiled, field));
+        placed.map_err(|error| self.problems.push(Problem::statement(field, error))).ok()
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use component::{Accepted, Component, DeliveryError, Edit, Settings};
-use ottl::{Condition, RunError, Subject, visit};
+use ottl::{Subject, visit};
 use pdata::edit::OpenBatch;
 use pdata::{Outcome, Signal};
 use statements::{Failures, Problem};
@@ -28,7 +28,7 @@ impl Transform {
     /// The first statement that cannot be used; validation has told about all of them.
     pub fn new(settings: &Settings, config: &TransformConfig, signal: Signal) -> Result<Self, Problem> {
         let groups = plan::compile(config, signal).map_err(|mut problems| problems.remove(0))?;
-        Ok(Self { groups, failures: Failures::new(settings.id.to_string()) })
+        Ok(Self { groups, failures: Failures::new(settings) })
     }
 
     fn run(&self, group: &Group, on: &mut Subject<'_>) -> Result<(), String> {
@@ -40,20 +40,18 @@ impl Transform {
         }
         for statement in &group.statements {
             if let Err(error) = statement.run(on) {
-                self.failures.meet(group.error_mode, statement.text(), &error)?;
+                self.failures.meet(group.error_mode, statement, statement.text(), &error)?;
             }
         }
         Ok(())
     }
 
     fn any(&self, group: &Group, on: &mut Subject<'_>) -> Result<bool, String> {
-        let failed =
-            |condition: &Condition, error: &RunError| self.failures.meet(group.error_mode, condition.text(), error);
         for condition in &group.conditions {
             match condition.holds(on) {
                 Ok(true) => return Ok(true),
                 Ok(false) => {}
-                Err(error) => failed(condition, &error)?,
+                Err(error) => self.failures.meet(group.error_mode, condition, condition.text(), &error)?,
             }
         }
         Ok(false)

@@ -83,10 +83,21 @@ async fn failures_follow_the_error_mode() {
         format!("{{error_mode: {mode}, trace_statements: ['{failing}', 'set(span.attributes[\"b\"], true)']}}")
     };
     for mode in ["ignore", "silent"] {
-        let (bytes, _) = through(&of(mode), Signal::Traces, 2).await.unwrap();
+        let (bytes, world) = through(&of(mode), Signal::Traces, 2).await.unwrap();
         let request = ExportTraceServiceRequest::decode(&*bytes).unwrap();
         let span = &request.resource_spans[0].scope_spans[0].spans[1];
         assert!(span.attributes.iter().any(|pair| pair.key == "b"), "the next statement follows");
+        let failures =
+            world.registry.read().into_iter().find(|reading| reading.metric.name == "weir_statement_failures");
+        let series = failures.unwrap().series;
+        assert!(
+            series.iter().any(|(labels, value)| {
+                let statement = ("statement".to_owned(), "trace_statements[0]".to_owned());
+                labels.contains(&statement) && *value == component::telemetry::Value::Number(2.0)
+            }),
+            "{series:?}"
+        );
+        assert_eq!(series.len(), 1, "what does not fail has no series: {series:?}");
     }
     let error = through(&of("propagate"), Signal::Traces, 2).await.unwrap_err();
     assert!(error.contains("1 / (span.kind - 2))` failed"), "{error}");
