@@ -45,14 +45,16 @@ impl Editor {
     /// a group, scope or metric whose items were all removed.
     pub(super) fn measure(&mut self, id: u32) -> bool {
         let (first, end) = (self.node(id).first, self.node(id).first + self.node(id).count);
-        let mut total = 0;
-        for index in first as usize..end as usize {
-            let slot = self.slots[index];
-            if slot.state & (CHILD | REMOVED) == 0 {
-                total += slot.len;
-                continue;
-            }
-            if slot.state & REMOVED != 0 {
+        let (mut total, mut states) = (0, 0);
+        for slot in &self.slots[first as usize..end as usize] {
+            states |= slot.state;
+            total += if slot.state & (CHILD | REMOVED) == 0 { slot.len } else { 0 };
+        }
+        // Most messages that changed have none in them that was opened.
+        let opened = if states & CHILD == 0 { first..first } else { first..end };
+        for index in opened {
+            let slot = self.slots[index as usize];
+            if slot.state & CHILD == 0 || slot.state & REMOVED != 0 {
                 continue;
             }
             if !self.node(slot.print).changed {
@@ -61,7 +63,7 @@ impl Editor {
                 let content = self.node(slot.print).len;
                 total += header_len(slot.number, content) + content;
             } else {
-                self.slots[index].state |= REMOVED;
+                self.slots[index as usize].state |= REMOVED;
                 self.node_mut(id).lost_items = true;
             }
         }
