@@ -18,6 +18,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+EXAMPLES = Path(__file__).parents[2] / "config-examples"
 START_SECONDS = 20
 STOP_SECONDS = 45
 
@@ -228,13 +229,15 @@ class Lab:
         path.write_text(config if isinstance(config, str) else json.dumps(config, indent=1))
         return path
 
-    def weir(self, config, listening=(), name="weir", args=(), env=None, within=()):
-        """Starts weir; own metrics are added to the configuration unless it is text. `within`: a command that runs it."""
+    def weir(self, config, listening=(), name="weir", args=(), env=None, within=(), example=None):
+        """Starts weir; own metrics are added to the configuration unless it is text. `within`: a command that runs it. `example`: a
+        file of `config-examples` that the configuration is laid over."""
         metrics = None
         if not isinstance(config, str):
             metrics = address()
             config.setdefault("service", {}).setdefault("telemetry", {})["metrics"] = own_metrics(metrics)
-        command = [*within, self.tools["weir"], f"--config={self.write_config(name, config)}", *args]
+        below = [f"--config={EXAMPLES / example}"] if example else []
+        command = [*within, self.tools["weir"], *below, f"--config={self.write_config(name, config)}", *args]
         process = Weir(name, command, self.directory, env)
         process.metrics_address = metrics
         self.processes.append(process)

@@ -1,4 +1,5 @@
-"""Agents that balance by trace ID in front of three samplers: one is taken away under load and returns, as a process or by its name.
+"""Agents that balance by trace ID in front of three samplers, both as in `config-examples`: one is taken away under load and
+returns, as a process or by its name.
 
 Every trace that arrives is whole, or explained: by what agents and samplers count as torn apart, and, after a kill, by what
 the killed process had in memory. The books of everything that ended by itself balance, and agents lose nothing.
@@ -17,35 +18,32 @@ from processes import address, free_port, poll
 
 WAIT_SECONDS = 2
 TICK_SECONDS = 0.04
+QUEUED_SECONDS = 1  # spans wait in agents for others of their batch, and go elsewhere when their sampler leaves
 SPANS = 6  # of each trace, a tenth of a second apart, to two agents in turn
 APART_SECONDS = 0.1
 
 
-def sampler(inlet, sink):
-    policies = [
-        {"name": "errors", "type": "status_code", "status_code": {"status_codes": ["ERROR"]}},
-        {"name": "half", "type": "probabilistic", "probabilistic": {"sampling_percentage": 50}},
-    ]
-    return {
-        "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": inlet}}}},
-        "processors": {"tail_sampling": {"decision_wait": f"{WAIT_SECONDS}s", "policies": policies}},
-        "exporters": {"otlp_http": {"endpoint": f"http://127.0.0.1:{sink.port}/kept", "compression": "none"}},
-        "service": {"pipelines": {"traces": {"receivers": ["otlp"], "processors": ["tail_sampling"], "exporters": ["otlp_http"]}}},
+def start_sampler(lab, inlet, sink, name):
+    """`sampling-tier.yaml` with a short wait and half of what is fine, to a sink that cannot inflate."""
+    env = {
+        "TIER_LISTEN": inlet,
+        "BACKEND_ENDPOINT": f"http://127.0.0.1:{sink.port}/kept",
+        "DECISION_WAIT": f"{WAIT_SECONDS}s",
+        "SHARE_PERCENT": "50",
     }
+    changes = {"exporters": {"otlp_http": {"compression": "none"}}}
+    return lab.weir(changes, [inlet], name=name, env=env, example="sampling-tier.yaml")
 
 
-def agent(inlet, resolver, reroute_after):
-    retry = {"initial_interval": "50ms", "max_interval": "100ms", "max_elapsed_time": 0}
-    exporter = {
-        "resolver": resolver,
-        "reroute_after": reroute_after,
-        "protocol": {"otlp": {"tls": {"insecure": True}, "timeout": "20s", "retry_on_failure": retry}},
-    }
-    return {
-        "receivers": {"otlp": {"protocols": {"http": {"endpoint": inlet}}}},
-        "exporters": {"load_balancing": exporter},
-        "service": {"pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["load_balancing"]}}},
-    }
+def start_agent(lab, inlet, samplers, resolver, reroute_after, name, within):
+    """`balancing-agent.yaml` that tries again and reroutes sooner. `resolver`: in place of the list of samplers."""
+    env = {"OTLP_HTTP_ENDPOINT": inlet, "OTLP_GRPC_ENDPOINT": address(), "SAMPLERS": f"[{', '.join(samplers)}]"}
+    retry = {"initial_interval": "50ms", "max_interval": "100ms"}
+    exporter = {"reroute_after": reroute_after, "protocol": {"otlp": {"timeout": "20s", "retry_on_failure": retry}}}
+    if resolver:
+        exporter["resolver"] = {"static": {"enabled": False}, **resolver}
+    changes = {"exporters": {"load_balancing": exporter}}
+    return lab.weir(changes, [inlet], name=name, env=env, within=within, example="balancing-agent.yaml")
 
 
 class Trace:
@@ -121,15 +119,14 @@ class Tier:
         self.t, self.sink = t, sink
         self.inlets = samplers or [address() for _ in range(3)]
         self.lives = [[self.start_sampler(place, 0)] for place in range(3)]
-        resolver = resolver or {"static": {"hostnames": self.inlets}}
         inlets = [address(), address()]
-        start = lambda n, inlet: t.lab.weir(agent(inlet, resolver, reroute_after), [inlet], name=f"agent{n}", within=within)
+        start = lambda n, inlet: start_agent(t.lab, inlet, self.inlets, resolver, reroute_after, f"agent{n}", within)
         self.agents = [start(n, inlet) for n, inlet in enumerate(inlets)]
         self.load = Load(inlets)
         self.load.start()
 
     def start_sampler(self, place, life):
-        return self.t.lab.weir(sampler(self.inlets[place], self.sink), [self.inlets[place]], name=f"sampler{place}-{life}")
+        return start_sampler(self.t.lab, self.inlets[place], self.sink, f"sampler{place}-{life}")
 
     def bring_back(self, place):
         self.lives[place].append(self.start_sampler(place, len(self.lives[place])))
@@ -211,7 +208,7 @@ def test_a_sampler_is_killed_and_returns(t):
         delivered, books = tier.settle()
         lost_spans = delivered - sum(row["received"] for row in books)
         # The kill takes what had not been decided and sent; it had more than it was asked about before.
-        torn, lost = judge(tier, [(killed - WAIT_SECONDS - 2, left), (returning, back)])
+        torn, lost = judge(tier, [(killed - WAIT_SECONDS - 2, left), (returning - QUEUED_SECONDS, back)])
     explained = sum(tier.counts) + tier.before_start
     assert lost_spans >= had > 0, f"the killed sampler had {had} spans, {lost_spans} are missing from the others' books"
     assert len(torn) <= explained, f"{len(torn)} traces are torn apart, {tier.counts} and {tier.before_start} counted"
@@ -296,7 +293,7 @@ def test_a_sampler_leaves_and_returns_by_its_name(t):
         delivered, books = tier.settle()
         second = books[1]["received"]
         books.append(first)
-        torn, lost = judge(tier, [(leaving, left + 1), (returning, back + 1)])
+        torn, lost = judge(tier, [(leaving - QUEUED_SECONDS, left + 1), (returning - QUEUED_SECONDS, back + 1)])
     explained = sum(tier.counts) + tier.before_start
     received = sum(row["received"] for row in books)
     assert received == delivered, f"agents delivered {delivered} spans, samplers received {received}"
