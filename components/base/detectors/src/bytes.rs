@@ -1,7 +1,8 @@
 //! Looking at single bytes of a text without minding its ends, and at words near a place.
 //!
-//! Letters and digits are ASCII's. Full-width digits and other scripts' digits are no digits here: no system that issues
-//! the numbers found writes them so, and every byte of such a character ends a word like punctuation does.
+//! Letters and digits are ASCII's. Other scripts' digits are no digits here: no system that issues the numbers found writes
+//! them so, and every byte of such a character ends a word like punctuation does. Full-width ones are ASCII's in the second
+//! look, see [`crate::unescape`].
 
 #[cfg(test)]
 std::thread_local! {

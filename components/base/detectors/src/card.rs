@@ -4,12 +4,24 @@
 //! space in form data): fours with 1 to 5 digits at the end, 4-6-4, 4-6-5, and 6 with 7 to 13. Of the possible ends the
 //! furthest that passes is taken. Traps met: no issuer begins with 1, so epoch timestamps in ms, µs and ns fall out; bare
 //! runs of 17 to 19 digits (block ids, snowflakes) and other lengths unusual for the issuer need a word such as `card`
-//! before them or in the key; fractions of decimal numbers and groups of a UUID do not count.
+//! before them or in the key, and so do those that a letter touches at the end; a letter before them is one of such a word; fractions of decimal numbers and groups of a UUID do not count.
 
 use crate::bytes::{at, before, digits_end, in_context, is_alnum};
 
-const WORDS: &[&[u8]] =
-    &[b"card", b"cards", b"pan", b"cc", b"credit", b"debit", b"visa", b"mastercard", b"maestro", b"amex", b"unionpay"];
+const WORDS: &[&[u8]] = &[
+    b"card",
+    b"cards",
+    b"pan",
+    b"cc",
+    b"ccn",
+    b"credit",
+    b"debit",
+    b"visa",
+    b"mastercard",
+    b"maestro",
+    b"amex",
+    b"unionpay",
+];
 
 /// The end of the card number that starts at `start`, the first digit of the run that ends at `first_end`. The byte
 /// before is no letter or digit, nor a point with a digit before it.
@@ -17,12 +29,29 @@ pub(crate) fn card_end(text: &[u8], start: usize, first_end: usize, key: &[u8]) 
     match first_end - start {
         13..=19 => {
             let digits = text.get(start..first_end)?;
-            let fits = is_card(digits) && ends_well(text, first_end);
-            (fits && (is_usual(digits) || in_context(text, start, key, WORDS))).then_some(first_end)
+            // A letter may touch the end of what a word calls a card.
+            let glued = at(text, first_end).is_ascii_alphabetic();
+            let fits = is_card(digits) && (glued || ends_well(text, first_end));
+            (fits && (!glued && is_usual(digits) || in_context(text, start, key, WORDS))).then_some(first_end)
         }
         4 | 6 => grouped(text, start, first_end),
         _ => None,
     }
+}
+
+/// Words that touch the number they announce: `card4111…`, `ccn4111…`.
+const TOUCHING: &[&[u8]] = &[b"card", b"cards", b"cardno", b"cardnumber", b"cc", b"ccn", b"pan", b"visa"];
+
+/// The range of the number behind the word at `start`, which no letter or digit precedes.
+pub(crate) fn behind_word(text: &[u8], start: usize) -> Option<(usize, usize)> {
+    let from = crate::bytes::run_end(text.get(..start + 16).unwrap_or(text), start, |byte| byte.is_ascii_alphabetic());
+    let word = text.get(start..from)?;
+    if !TOUCHING.iter().any(|touching| touching.eq_ignore_ascii_case(word)) {
+        return None;
+    }
+    let end = digits_end(text, from);
+    let digits = text.get(from..end).filter(|digits| digits.len() <= 19)?;
+    (is_card(digits) && (at(text, end).is_ascii_alphabetic() || ends_well(text, end))).then_some((from, end))
 }
 
 fn grouped(text: &[u8], start: usize, first_end: usize) -> Option<usize> {

@@ -5,6 +5,7 @@
 
 use crate::bytes::looked_at;
 use crate::pass::begins_word;
+use crate::unescape::LEADS;
 
 /// Bytes of a block.
 pub(crate) const BLOCK: usize = 64;
@@ -16,7 +17,7 @@ pub(crate) struct Block {
     pub(crate) words: u64,
     /// ASCII digits.
     pub(crate) digits: u64,
-    /// `@`, `:`, `=`, `+`, `%`, `\`.
+    /// `@`, `:`, `=`, `+`, `%`, `\`, and the first bytes of characters that look like others.
     pub(crate) signs: u64,
     /// `-`.
     pub(crate) dashes: u64,
@@ -50,6 +51,11 @@ const CLASSES: [u64; 256] = {
             classes[byte] |= FIRST;
         }
         byte += 1;
+    }
+    let mut lead = 0;
+    while lead < LEADS.len() {
+        classes[LEADS[lead] as usize] = SIGN;
+        lead += 1;
     }
     classes
 };
@@ -125,7 +131,7 @@ mod tests {
                 let expected = Block {
                     words: bits(text, &|byte| byte.is_ascii_alphanumeric()),
                     digits: bits(text, &|byte| byte.is_ascii_digit()),
-                    signs: bits(text, &|byte| b"@:=+%\\".contains(&byte)),
+                    signs: bits(text, &|byte| b"@:=+%\\\xc2\xe2\xef".contains(&byte)),
                     dashes: bits(text, &|byte| byte == b'-'),
                     dots: bits(text, &|byte| byte == b'.'),
                     firsts: bits(text, &begins_word),

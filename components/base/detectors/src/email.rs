@@ -2,7 +2,8 @@
 //!
 //! The local part has 1 to 64 bytes: ASCII letters and digits, `.`, `_`, `+`, `-`, `~`, and the letters of Latin scripts
 //! beyond ASCII (U+00C0 to U+027F), not the rest of RFC 5322's, which in logs are punctuation around an address. The domain
-//! has ASCII labels and a top level of letters, 255 bytes at most; the furthest end of that form counts. Not taken:
+//! has labels of ASCII and of letters of two bytes (Latin, Greek, Cyrillic and other scripts to U+07FF), a top level of letters
+//! of one of the two, 255 bytes at most; the furthest end of that form counts. Not taken:
 //! `user@host`, `git@…` (how repositories are addressed), packages with a version (`lodash@4.17.21.tgz`), and top levels
 //! that are endings of files and units (`icon@2x.png`, `user@1000.service`).
 
@@ -58,16 +59,34 @@ fn is_latin(lead: u8, trail: u8) -> bool {
     matches!(lead, 0xc3..=0xc9) && !(lead == 0xc3 && matches!(trail, 0x97 | 0xb7))
 }
 
+/// The end of the label at `start`.
+fn label_end(text: &[u8], start: usize) -> usize {
+    let mut end = start;
+    // What is encoded is ASCII.
+    let encoded = text.get(start..start + 4).is_some_and(|tag| tag.eq_ignore_ascii_case(b"xn--"));
+    loop {
+        end = crate::bytes::run_end(text, end, |byte| is_alnum(byte) || byte == b'-');
+        let (lead, trail) = (at(text, end), at(text, end + 1));
+        let is_letter = matches!(lead, 0xc3..=0xdf) && matches!(trail, 0x80..=0xbf) && !encoded;
+        if !is_letter || lead == 0xc3 && matches!(trail, 0x97 | 0xb7) || end - start > DOMAIN_BYTES_MAX {
+            return end;
+        }
+        end += 2;
+    }
+}
+
 fn domain_end(text: &[u8], start: usize) -> Option<usize> {
     let (mut from, mut best, mut numeric) = (start, None, 0);
     for place in 0.. {
-        let end = crate::bytes::run_end(text, from, |byte| is_alnum(byte) || byte == b'-');
+        let end = label_end(text, from);
         let label = text.get(from..end)?;
         let letters = from + label.iter().position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(label.len());
-        // `jane@x.org-backup` ends with `org`.
-        let top_end = if letters < end && at(text, letters) == b'-' { letters } else { end };
+        // `jane@x.org-backup` ends with `org`, and so does one that a letter of another script touches.
+        let cut = letters < end && (at(text, letters) == b'-' || at(text, letters) >= 0x80 && letters > from);
+        let top_end = if cut { letters } else { end };
         let top = text.get(from..top_end)?;
-        let named = top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic);
+        let foreign = top.len() >= 4 && top.iter().all(|&byte| byte >= 0x80);
+        let named = top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic) || foreign;
         let international = label.len() > 4 && label.get(..4).is_some_and(|tag| tag.eq_ignore_ascii_case(b"xn--"));
         if place > 0 && (named || international) {
             let top_end = if international { end } else { top_end };

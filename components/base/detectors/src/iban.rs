@@ -1,6 +1,6 @@
 //! International bank account numbers (ISO 13616): a country's letters and length, and 97 as the checksum's modulus.
 //!
-//! Upper case, in one run or in groups of four joined by one and the same of space, `-` and `+` (a space in form data). The
+//! Upper case, in one run or in groups of four joined by one and the same of space, `-`, `.` and `+` (a space in form data). The
 //! length follows from the country, so a word after the number does not become part of it.
 
 use crate::bytes::{at, is_alnum};
@@ -104,7 +104,7 @@ pub(crate) fn iban_end(text: &[u8], start: usize) -> Option<usize> {
     let &(_, length) = LENGTHS.iter().find(|(name, _)| &name[..] == country)?;
     let check = crate::bytes::number(text.get(start + 2..start + 4).filter(|two| two.iter().all(u8::is_ascii_digit))?);
     let separator = at(text, start + 4);
-    let grouped = matches!(separator, b' ' | b'-' | b'+');
+    let grouped = matches!(separator, b' ' | b'-' | b'+' | b'.');
     let (mut end, mut account) = (start + 4, 0u32);
     for place in 4..length {
         if grouped && place % 4 == 0 {

@@ -20,6 +20,10 @@ const IBAN: u64 = 1 << 63;
 const PEM: u64 = 1 << 62;
 const JWT: u64 = 1 << 61;
 const SCHEME: u64 = 1 << 60;
+/// Words that touch a card's number: `card…`, `cc…`, `pan…` and `visa…`.
+const CARDS: [(u64, [&[u8]; 3]); 3] =
+    [(1 << 59, [b"Cc", b"Aa", b"Rr"]), (1 << 58, [b"Cc", b"Cc", b"Nn23456"]), (1 << 57, [b"PpVv", b"AaIi", b"NnSs"])];
+const CARD: u64 = CARDS[0].0 | CARDS[1].0 | CARDS[2].0;
 
 /// For each of the first three bytes of a word: which of the things that begin so allow it there.
 const BEGINNINGS: [[u64; 256]; 3] = {
@@ -45,8 +49,14 @@ const BEGINNINGS: [[u64; 256]; 3] = {
         digit += 1;
     }
     // With both letter cases: Bearer, Basic.
-    let fixed: [(u64, [&[u8]; 3]); 3] =
-        [(PEM, [b"B", b"E", b"G"]), (JWT, [b"e", b"y", b"J"]), (SCHEME, [b"Bb", b"EeAa", b"AaSs"])];
+    let fixed: [(u64, [&[u8]; 3]); 6] = [
+        (PEM, [b"B", b"E", b"G"]),
+        (JWT, [b"e", b"y", b"J"]),
+        (SCHEME, [b"Bb", b"EeAa", b"AaSs"]),
+        CARDS[0],
+        CARDS[1],
+        CARDS[2],
+    ];
     let mut which = 0;
     while which < fixed.len() {
         let (bit, places) = fixed[which];
@@ -214,7 +224,12 @@ impl<'a> Pass<'a> {
     #[cold]
     fn word(&mut self, start: usize, begins: u64) {
         let text = self.text;
-        match begins {
+        if begins & CARD != 0
+            && let Some((start, end)) = card::behind_word(text, start)
+        {
+            self.found(Kind::PaymentCard, start, end);
+        }
+        match begins & !CARD {
             IBAN => {
                 if let Some(end) = iban::iban_end(text, start) {
                     self.found(Kind::Iban, start, end);
@@ -260,6 +275,10 @@ impl<'a> Pass<'a> {
     /// A run of digits that no letter or digit precedes, and the byte behind it.
     fn number(&mut self, start: usize, end: usize, next: u8) {
         let text = self.text;
+        if next.is_ascii_alphabetic() && (13..=19).contains(&(end - start)) {
+            self.card(start, end);
+            return;
+        }
         if is_alnum(next) || before(text, start, 1) == b'.' && before(text, start, 2).is_ascii_digit() {
             // Part of a word, or of the numbers before it: `v1.2.3.4.5`.
             return;
@@ -336,7 +355,7 @@ impl<'a> Pass<'a> {
             }
             _ => {
                 self.escapes.backslash |= byte == b'\\';
-                if self.escapes.first.is_none() && crate::unescape::escape(self.text, place).is_some() {
+                if self.escapes.first.is_none() && crate::unescape::plain(self.text, place).is_some() {
                     self.escapes.first = Some(place);
                 }
             }

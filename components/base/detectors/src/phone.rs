@@ -2,7 +2,7 @@
 //!
 //! International: `+`, an assigned country code and 8 to 15 digits in all (E.164), groups joined by single spaces, `-`,
 //! `/`, parentheses, and in North America points; the furthest end of a group counts. North America's numbers have
-//! exactly eleven digits. Offsets from UTC behind a time of day (`13:55:36 +1000 20241231`) are none. National: 7 to 15
+//! exactly eleven digits. An extension (`x12`) belongs to the number. Offsets from UTC behind a time of day (`13:55:36 +1000 20241231`) are none. National: 7 to 15
 //! digits as the value of a name such as `phone`, see [`national`].
 
 use crate::bytes::{at, before, digits_end, is_alnum, number};
@@ -33,8 +33,9 @@ pub(crate) fn international_end(text: &[u8], plus: usize) -> Option<usize> {
     national.get_mut(..first)?.copy_from_slice(text.get(start..first_end)?);
     loop {
         let fits = exact.map_or(digits >= 8, |exact| digits == exact);
-        if fits && !is_alnum(at(text, end)) && (at(code, 0) != b'1' || is_north_american(&national)) {
-            best = Some(end);
+        let number_end = extension_end(text, end);
+        if fits && !is_alnum(at(text, number_end)) && (at(code, 0) != b'1' || is_north_american(&national)) {
+            best = Some(number_end);
         }
         let from = next_group(text, end, at(code, 0) == b'1');
         if from == end || exact.is_some_and(|exact| digits >= exact) {
@@ -45,6 +46,16 @@ pub(crate) fn international_end(text: &[u8], plus: usize) -> Option<usize> {
         room.copy_from_slice(text.get(from..end)?);
         digits += end - from;
     }
+}
+
+/// The end of the extension at `end` (`x5`), or `end`.
+fn extension_end(text: &[u8], end: usize) -> usize {
+    const DIGITS: std::ops::RangeInclusive<usize> = 1..=6;
+    if at(text, end) | 0x20 != b'x' {
+        return end;
+    }
+    let to = digits_end(text, end + 1);
+    if DIGITS.contains(&(to - end - 1)) { to } else { end }
 }
 
 /// The range of the number written without a country code at `start`: digits in groups, the first perhaps in parentheses.

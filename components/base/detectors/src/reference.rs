@@ -4,7 +4,7 @@
 use crate::bytes::{at, before, in_context, is_alnum, is_base64url};
 use crate::merge::merge;
 use crate::secret::Says;
-use crate::unescape::{Unescaped, escape};
+use crate::unescape::{Unescaped, plain};
 use crate::{Finding, Hint, Kind, Options, Place, Scanner, card, email, header, ip, phone, secret, sql, token, url};
 use regex::bytes::Regex;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -85,7 +85,7 @@ impl Reference {
             ipv6: regex(r"[0-9A-Fa-f:]*:[0-9A-Fa-f:]*"),
             email: regex(r"(?:[A-Za-z0-9._+~-]|\xc3[\x80-\x96\x98-\xb6\xb8-\xbf]|[\xc4-\xc9][\x80-\xbf])+@"),
             iban: regex(
-                r"^[A-Z]{2}\d{2}(?:[A-Z0-9]{11,30}|(?:\x20[A-Z0-9]{4}){2,7}(?:\x20[A-Z0-9]{1,3})?|(?:-[A-Z0-9]{4}){2,7}(?:-[A-Z0-9]{1,3})?|(?:\+[A-Z0-9]{4}){2,7}(?:\+[A-Z0-9]{1,3})?)",
+                r"^[A-Z]{2}\d{2}(?:[A-Z0-9]{11,30}|(?:\x20[A-Z0-9]{4}){2,7}(?:\x20[A-Z0-9]{1,3})?|(?:-[A-Z0-9]{4}){2,7}(?:-[A-Z0-9]{1,3})?|(?:\.[A-Z0-9]{4}){2,7}(?:\.[A-Z0-9]{1,3})?|(?:\+[A-Z0-9]{4}){2,7}(?:\+[A-Z0-9]{1,3})?)",
             ),
             jwt: regex(r"^(eyJ[A-Za-z0-9_-]*)\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){0,3}"),
             scheme: regex(r"^(?i:bearer|basic)[ \t+]{1,8}([A-Za-z0-9._~+/-]+=*)"),
@@ -115,9 +115,9 @@ impl Reference {
         };
         found.extend(whole.map(|(kind, (start, end))| Finding { kind, start, end }));
         self.look(text, place.key, place.hint == Hint::Url, &mut found);
-        let first = (0..text.len()).find(|&at| escape(text, at).is_some());
+        let first = (0..text.len()).find(|&at| plain(text, at).is_some());
         let mut from = 0;
-        while let Some(percent) = (from..text.len()).find(|&at| escape(text, at).is_some()) {
+        while let Some(percent) = (from..text.len()).find(|&at| plain(text, at).is_some()) {
             let mut part = Unescaped::default();
             let end = part.read(text, percent, from);
             let mut inner = Vec::new();
@@ -146,6 +146,7 @@ impl Reference {
         };
         let from = |free: usize, place: usize| place >= free;
         each(Kind::PaymentCard, &mut |p, free| if from(free, p) { self.card(text, p, key) } else { None });
+        each(Kind::PaymentCard, &mut |p, _| self.card_behind_word(text, p));
         each(Kind::UsSsn, &mut |p, _| self.ssn(text, p, key, Kind::UsSsn));
         each(Kind::UsItin, &mut |p, _| self.ssn(text, p, key, Kind::UsItin));
         each(Kind::Ipv4, &mut |p, _| self.ipv4(text, p));
@@ -216,6 +217,14 @@ impl Reference {
         self.ipv6(text, found);
     }
 
+    fn card_behind_word(&self, text: &[u8], start: usize) -> Option<(usize, usize)> {
+        let word = shape!(r"^(?i:cards?|cardno|cardnumber|ccn?|pan|visa)(\d{13,19})(?:[A-Za-z]|[^0-9A-Za-z]|$)");
+        let number = word.captures(&text[start..])?.get(1)?;
+        let (from, to) = (start + number.start(), start + number.end());
+        let ends = at(text, to).is_ascii_alphabetic() || ends(text, to);
+        (!is_alnum(before(text, start, 1)) && card::is_card(number.as_bytes()) && ends).then_some((from, to))
+    }
+
     fn card(&self, text: &[u8], start: usize, key: &[u8]) -> Option<(usize, usize)> {
         let rest = &text[start..];
         if !begins(text, start) {
@@ -223,12 +232,14 @@ impl Reference {
         }
         let run = self.bare.find(rest)?.end();
         if run >= 13 {
-            let fits = card::is_card(&rest[..run]) && ends(text, start + run);
+            let glued = at(rest, run).is_ascii_alphabetic();
+            let fits = card::is_card(&rest[..run]) && (glued || ends(text, start + run));
             let words: &[&[u8]] = &[
                 b"card",
                 b"cards",
                 b"pan",
                 b"cc",
+                b"ccn",
                 b"credit",
                 b"debit",
                 b"visa",
@@ -237,7 +248,7 @@ impl Reference {
                 b"amex",
                 b"unionpay",
             ];
-            return (fits && (card::is_usual(&rest[..run]) || in_context(text, start, key, words)))
+            return (fits && (!glued && card::is_usual(&rest[..run]) || in_context(text, start, key, words)))
                 .then_some((start, start + run));
         }
         let ends_at = self.groups.iter().filter_map(|group| {

@@ -3,7 +3,7 @@
 use crate::merge::merge;
 use crate::pass::Pass;
 use crate::secret::Says;
-use crate::unescape::{Unescaped, escape};
+use crate::unescape::{Unescaped, plain};
 use crate::url::Names;
 use crate::{Finding, Hint, Kind, Kinds, Options, OptionsError, Place, QUERY_PARAMETER_BYTES_MAX, header, secret, sql};
 
@@ -95,6 +95,7 @@ impl Scanner {
         let mut part = Unescaped::default();
         let mut inner = Vec::new();
         let (mut next, mut not_before) = (Some(first), 0);
+        let is_ascii = text.is_ascii();
         while let Some(sign) = next {
             let end = part.read(text, sign, not_before);
             inner.clear();
@@ -108,8 +109,12 @@ impl Scanner {
             }));
             not_before = end;
             let rest = text.get(end..).unwrap_or_default();
-            let mut signs = memchr::memchr2_iter(b'%', b'\\', rest).map(|found| end + found);
-            next = signs.find(|&sign| escape(text, sign).is_some());
+            next = if is_ascii {
+                let mut signs = memchr::memchr2_iter(b'%', b'\\', rest).map(|found| end + found);
+                signs.find(|&sign| plain(text, sign).is_some())
+            } else {
+                (end..text.len()).find(|&sign| plain(text, sign).is_some())
+            };
         }
     }
 }

@@ -1,4 +1,8 @@
-//! Escapes: a second look at the parts of a text that have them, with the escapes undone.
+//! Escapes: a second look at the parts of a text that have them, with the escapes undone, and characters beyond ASCII that
+//! look like one of ASCII or like nothing.
+//!
+//! Such characters are spaces that do not break and other widths of spaces, dashes, full-width forms, and what has no width at
+//! all; not the ideographic space, whose first byte every letter of Japanese has.
 //!
 //! Escapes are those of URLs (`%40`; `%25` in front of one is part of it, however often repeated, so that what was escaped
 //! twice is seen too) and of JSON within text (`\n`, `\r`, `\t`, and ASCII written as `\u003d`, as some writers do with `=`,
@@ -6,6 +10,9 @@
 //! spaces and control bytes. Ranges found in the undone part lead back to the bytes of the escapes they came from.
 
 use crate::bytes::at;
+
+/// First bytes of characters that look like others.
+pub(crate) const LEADS: [u8; 3] = [0xc2, 0xe2, 0xef];
 
 /// The byte that two hexadecimal digits stand for.
 pub(crate) fn byte(high: u8, low: u8) -> Option<u8> {
@@ -19,7 +26,8 @@ pub(crate) struct Unescaped {
     /// The bytes.
     pub(crate) text: Vec<u8>,
     start: usize,
-    /// For each escape: the place of its byte, and how many bytes more the original has up to its end.
+    /// For each escape: the place of its byte, or of the one behind it if it has none, and how many bytes more the original
+    /// has up to its end.
     escapes: Vec<(usize, usize)>,
 }
 
@@ -35,11 +43,11 @@ impl Unescaped {
         let end = crate::bytes::run_end(text, sign, inside);
         let mut from = self.start;
         while from < end {
-            match escape(text, from) {
+            match plain(text, from) {
                 Some((byte, to)) => {
-                    let more = self.escapes.last().map_or(0, |&(_, more)| more) + to - from - 1;
-                    self.escapes.push((self.text.len(), more));
-                    self.text.push(byte);
+                    let more = self.escapes.last().map_or(0, |&(_, more)| more) + to - from;
+                    self.escapes.push((self.text.len(), more - usize::from(byte.is_some())));
+                    self.text.extend(byte);
                     from = to;
                 }
                 None => {
@@ -59,6 +67,41 @@ impl Unescaped {
         };
         (self.start + start + more_before(start), self.start + end + more_before(end))
     }
+}
+
+/// What stands for the escape or the character at `place`, if anything, and its end.
+pub(crate) fn plain(text: &[u8], place: usize) -> Option<(Option<u8>, usize)> {
+    match at(text, place) {
+        b'%' | b'\\' => escape(text, place).map(|(byte, end)| (Some(byte), end)),
+        0xc2 | 0xe2 | 0xef => look_alike(text.get(place..)?).map(|(byte, length)| (byte, place + length)),
+        _ => None,
+    }
+}
+
+/// What the character at the start of `rest` looks like, and its length.
+fn look_alike(rest: &[u8]) -> Option<(Option<u8>, usize)> {
+    Some(match *rest {
+        [0xc2, 0xa0, ..] => (Some(b' '), 2),
+        // The soft hyphen.
+        [0xc2, 0xad, ..] => (None, 2),
+        [0xe2, second, third, ..] => match (second, third) {
+            (0x80, 0x80..=0x8a | 0xa8 | 0xa9 | 0xaf) | (0x81, 0x9f) => (Some(b' '), 3),
+            // No width; directions of writing.
+            (0x80, 0x8b..=0x8f | 0xaa..=0xae) | (0x81, 0xa0..=0xa9) => (None, 3),
+            (0x80, 0x90..=0x95) | (0x88, 0x92) => (Some(b'-'), 3),
+            _ => return None,
+        },
+        [0xef, second, third, ..] => match (second, third) {
+            (0xbb, 0xbf) => (None, 3),
+            (0xb9, 0x98 | 0xa3) => (Some(b'-'), 3),
+            (0xb9, 0xab) => (Some(b'@'), 3),
+            // Full width: U+FF01 to U+FF5E.
+            (0xbc, 0x81..=0xbf) => (Some(third - 0x81 + b'!'), 3),
+            (0xbd, 0x80..=0x9e) => (Some(third - 0x80 + b'`'), 3),
+            _ => return None,
+        },
+        _ => return None,
+    })
 }
 
 /// The byte and the end of the escape at `sign`, which is a `%` or a backslash.
@@ -96,6 +139,19 @@ mod tests {
         assert_eq!(text.get(start..end), Some(&b"%6Aane%2540x.org"[..]));
         let (start, end) = part.origin(6, 9);
         assert_eq!(text.get(start..end), Some(&b"ane"[..]));
+    }
+
+    #[test]
+    fn look_alikes_are_what_they_look_like() {
+        let mut part = Unescaped::default();
+        let text = "x４１\u{a0}1\u{200b}\u{2011}1＠~\u{feff}\u{2060}é".as_bytes();
+        assert_eq!(part.read(text, 1, 0), text.len());
+        assert_eq!(part.text, "x41 1-1@~é".as_bytes());
+        for (range, expected) in [((1, 3), "４１"), ((3, 4), "\u{a0}"), ((4, 6), "1\u{200b}\u{2011}"), ((8, 9), "~")]
+        {
+            let (start, end) = part.origin(range.0, range.1);
+            assert_eq!(text.get(start..end), Some(expected.as_bytes()));
+        }
     }
 
     #[test]

@@ -52,7 +52,7 @@ fn check_options(options: &Options, hint: Hint, cases: &str) {
         let case = case.replace('␤', "\n");
         let (text, expected) = unmarked(&case);
         // At the text's ends and within, between neighbours that are no part of anything.
-        for (before, after) in [("", ""), ("", " "), ("(", ")"), ("漢", "漢"), ("０", "０")] {
+        for (before, after) in [("", ""), ("", " "), ("(", ")"), ("漢", "漢"), ("٣", "٣")] {
             let sole = before.is_empty() && after.is_empty();
             if !sole
                 && (hint != Hint::Text || !key.is_empty() || options.kinds.iter().any(|kind| VALUES.contains(&kind)))

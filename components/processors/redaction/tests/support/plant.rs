@@ -9,7 +9,7 @@ use pdata::wire::{
 };
 
 /// What is planted, and what of it must not come out.
-pub const PLANTS: [(&str, &str); 24] = [
+pub const PLANTS: [(&str, &str); 28] = [
     ("write to jane.plant@example.org today", "jane.plant"),
     ("paid with 4111 1111 1111 1111.", "1111 1111"),
     ("card=5555555555554444", "5555555555554444"),
@@ -36,6 +36,10 @@ pub const PLANTS: [(&str, &str); 24] = [
     (r#"{"password":"correct horse swordfish"}"#, "correct horse"),
     ("/* app:shop */ SELECT * FROM people WHERE name = 'Jane Commentova'", "Commentova"),
     ("-- shop\nUPDATE people SET name = 'Jane Dashova'", "Dashova"),
+    ("paid with 4111\u{a0}1111\u{a0}1111\u{a0}1111.", "\u{a0}1111\u{a0}1111"),
+    ("her ssn: 536\u{2011}22\u{2011}8726", "22\u{2011}8726"),
+    ("write to jane.plant\u{200b}@ex\u{e4}mple.org today", "jane.plant"),
+    ("card5555555555554444", "5555555555554444"),
     (r#"{"inner":"{\"mail\":\"jane.plant@example.org\"}"}"#, "jane.plant"),
 ];
 
