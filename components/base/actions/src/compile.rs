@@ -77,6 +77,9 @@ struct Draft<'c> {
     index: usize,
 }
 
+/// What actions are called.
+const NAMES: [&str; 7] = ["insert", "update", "upsert", "delete", "hash", "extract", "convert"];
+
 /// A setting of the action, and what is wrong with it.
 type Wrong = (&'static str, String);
 
@@ -160,8 +163,10 @@ impl Draft<'_> {
             "extract" => self.extract(actions),
             "convert" => self.convert(),
             name => {
-                let message =
-                    format!("error creating AttrProc due to unsupported action \"{name}\" at the {index}-th actions");
+                let meant = config::meant(name, NAMES);
+                let message = format!(
+                    "error creating AttrProc due to unsupported action \"{name}\" at the {index}-th actions{meant}"
+                );
                 Err(("action", message))
             }
         }

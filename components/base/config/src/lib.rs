@@ -70,7 +70,7 @@ pub use duration::GoDuration;
 pub use error::{ConfigError, Errors, Severity};
 pub use id::{ComponentId, IdError};
 pub use merge::{merge, merge_appending};
-pub use nearest::nearest;
+pub use nearest::{meant, nearest};
 pub use node::{Expansion, Key, Node, Value};
 pub use optional::Optional;
 pub use origin::{Origin, Source};

@@ -33,6 +33,12 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     best.or(containing).map(|(_, candidate)| candidate)
 }
 
+/// What to end a message with that refuses `name`: ``; did you mean `x`?``, or nothing where no candidate is close.
+#[must_use]
+pub fn meant<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, candidates).map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
+}
+
 fn fold(name: &str) -> Vec<char> {
     name.chars().flat_map(char::to_lowercase).map(|c| if matches!(c, '-' | ' ' | '.') { '_' } else { c }).collect()
 }

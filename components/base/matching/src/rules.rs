@@ -19,7 +19,10 @@ impl MatchType {
         match text {
             "strict" => Ok(Self::Strict),
             "regexp" => Ok(Self::Regexp),
-            _ => Err(format!("unrecognized match_type: '{text}', valid types are: [regexp strict]")),
+            _ => {
+                let meant = config::meant(text, ["regexp", "strict"]);
+                Err(format!("unrecognized match_type: '{text}', valid types are: [regexp strict]{meant}"))
+            }
         }
     }
 }

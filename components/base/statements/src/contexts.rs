@@ -21,6 +21,12 @@ pub fn names(signal: Signal) -> String {
     of_signal.map(|context| format!("`{}`", context.as_str())).collect::<Vec<_>>().join(", ")
 }
 
+/// What a message about an unknown context ends with: the nearest that the signal has, if one is near.
+#[must_use]
+pub fn meant(signal: Signal, name: &str) -> String {
+    config::meant(name, Context::ALL.into_iter().filter(|context| has(signal, *context)).map(Context::as_str))
+}
+
 /// The context of that name, if the signal has it.
 #[must_use]
 pub fn named(signal: Signal, name: &str) -> Option<Context> {

@@ -150,7 +150,8 @@ pub fn test(route: &RouteConfig) -> Result<Test, Problem> {
         "log" => Mode::Plain(Context::Log),
         other => {
             let known = "`resource`, `span`, `metric`, `datapoint`, `log`, `request`";
-            return Err(Problem::setting("context", format!("invalid context: {other}; there are: {known}")));
+            let meant = config::meant(other, ["resource", "span", "metric", "datapoint", "log", "request"]);
+            return Err(Problem::setting("context", format!("invalid context: {other}; there are: {known}{meant}")));
         }
     };
     if !is_routed(mode.context()) {

@@ -57,7 +57,7 @@ fn errors_point_at_the_setting() {
 "#;
     assert_eq!(rendered(yaml), expected);
     let yaml = "exclude:\n  match_type: strictly\n  services: [a]\nactions:\n  - {key: a, action: delete}\n";
-    let expected = r#"error[E0120] exclude: error creating service name filters: unrecognized match_type: 'strictly', valid types are: [regexp strict]
+    let expected = r#"error[E0120] exclude: error creating service name filters: unrecognized match_type: 'strictly', valid types are: [regexp strict]; did you mean `strict`?
   test.yaml:2:15
     1 | exclude:
     2 |   match_type: strictly
@@ -90,6 +90,8 @@ actions:
     ] {
         assert!(errors.contains(message), "{message}: {errors}");
     }
+    let misspelt = rendered("actions: [{key: a, value: 1, action: upset}]");
+    assert!(misspelt.contains("unsupported action \"upset\" at the 0-th actions; did you mean `upsert`?"), "{misspelt}");
     assert!(rendered("{}").contains("missing required field \"actions\""));
     assert!(rendered("actions: []").contains("missing required field \"actions\""));
 }

@@ -147,7 +147,8 @@ impl Compiler {
         let context = contexts::named(self.signal, &group.context);
         if context.is_none() && !group.context.is_empty() {
             let (name, known) = (&group.context, contexts::names(self.signal));
-            let message = format!("unknown context `{name}` for `{}`; there are: {known}", self.setting);
+            let meant = contexts::meant(self.signal, name);
+            let message = format!("unknown context `{name}` for `{}`; there are: {known}{meant}", self.setting);
             self.refuse(&format!("{field}::context"), message);
             return;
         }

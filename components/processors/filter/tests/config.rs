@@ -8,6 +8,7 @@ fn what_cannot_be_is_refused() {
         ("{trace_conditions: ['name == \"x\"']}", "the context cannot be inferred"),
         ("{trace_conditions: ['log.body == 1']}", "`log` is no context of `trace_conditions`"),
         ("{trace_conditions: [{context: log, conditions: []}]}", "unknown context `log`"),
+        ("{trace_conditions: [{context: spn, conditions: []}]}", "`spanevent`; did you mean `span`?"),
         ("{trace_conditions: ['span.name == \"x\"', {context: span, conditions: []}]}", "cannot be in one list"),
         (
             "{trace_conditions: ['span.name == \"x\"'], traces: {span: ['true']}}",

@@ -95,6 +95,7 @@ fn what_is_wrong_is_told_where_it_is() {
         ("{hash_function: hmac-sha512, hmac_key: short}", "1:40", "needs an `hmac_key` of 64 bytes or more, got 5"),
         ("{summary: verbose}", "1:11", "does not know the text `verbose`"),
         ("{detectors: [emial]}", "1:14", "does not know the detector `emial`"),
+        ("{detectors: [all]}", "1:14", "does not know the detector `all`"),
         ("{detectors: [email, email]}", "1:21", "the detector `email` is given twice"),
         ("{detectors: email}", "1:13", "expected `all` or a list of detectors"),
         ("{detectors: [email: {prefix: 3}]}", "1:30", "`email` has no `prefix`"),
@@ -124,6 +125,17 @@ fn what_is_wrong_is_told_where_it_is() {
         assert!(errors.contains(&format!("test.yaml:{place}")), "{yaml}, {place}: {errors}");
         assert!(!errors.contains(key), "{errors}");
     }
+}
+
+#[test]
+fn tiers_report_all_their_errors_in_their_places() {
+    let errors = config::decode_str::<RedactionConfig>("{tiers: {high: [emial, key: '(x'], none: [key: '(y']}}");
+    let errors = errors.unwrap_err().to_string();
+    for expected in ["1:17", "1:29", "`(x`", "1:48", "`(y`"] {
+        assert!(errors.contains(expected), "{expected}: {errors}");
+    }
+    let errors = config::decode_str::<RedactionConfig>("{detectors: [all]}").unwrap_err();
+    assert_eq!(errors.iter().next().unwrap().fix.as_deref(), Some("`all` stands alone: write `detectors: all`"));
 }
 
 #[test]

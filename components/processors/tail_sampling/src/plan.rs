@@ -80,6 +80,28 @@ impl Plan {
     }
 }
 
+/// The types that stand anywhere, for suggestions.
+const KINDS: [&str; 18] = [
+    "always_sample",
+    "latency",
+    "span_count",
+    "numeric_attribute",
+    "string_attribute",
+    "boolean_attribute",
+    "status_code",
+    "trace_state",
+    "trace_flags",
+    "probabilistic",
+    "rate_limiting",
+    "bytes_limiting",
+    "throughput",
+    "ottl_condition",
+    "not",
+    "and",
+    "drop",
+    "composite",
+];
+
 struct Compiler {
     plan: Plan,
     problems: Vec<Problem>,
@@ -209,7 +231,8 @@ impl Compiler {
                 } else {
                     "policies that extensions implement are not supported"
                 };
-                self.refuse(&format!("{field}::type"), format!("unknown sampling policy type {other}: {why}"));
+                let meant = if KINDS.contains(&other) { String::new() } else { config::meant(other, KINDS) };
+                self.refuse(&format!("{field}::type"), format!("unknown sampling policy type {other}: {why}{meant}"));
                 None
             }
         }
@@ -270,7 +293,8 @@ impl Compiler {
             match ["UNSET", "OK", "ERROR"].iter().position(|known| known == name) {
                 Some(code) => codes |= 1 << code,
                 None => {
-                    let message = format!("unknown status code \"{name}\", supported: OK, ERROR, UNSET");
+                    let meant = config::meant(name, ["OK", "ERROR", "UNSET"]);
+                    let message = format!("unknown status code \"{name}\", supported: OK, ERROR, UNSET{meant}");
                     self.refuse(&format!("{block}::status_codes::{index}"), message);
                     return None;
                 }

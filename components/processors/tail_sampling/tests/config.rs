@@ -54,7 +54,14 @@ fn what_cannot_work_is_refused_where_it_stands() {
         ("type: ''", "unknown sampling policy type"),
         ("type: numeric_attribute, numeric_attribute: {key: k}", "0 counts as not set"),
         ("type: status_code", "expected at least one status code to filter on"),
-        ("type: status_code, status_code: {status_codes: [error]}", "unknown status code \"error\""),
+        (
+            "type: status_code, status_code: {status_codes: [error]}",
+            "supported: OK, ERROR, UNSET; did you mean `ERROR`?",
+        ),
+        (
+            "type: latncy",
+            "unknown sampling policy type latncy: policies that extensions implement are not supported; did you mean `latency`?",
+        ),
         (
             "type: string_attribute, string_attribute: {values: ['('], enabled_regex_matching: true}",
             "error parsing regexp",

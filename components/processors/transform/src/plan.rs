@@ -132,10 +132,11 @@ impl Compiler {
                 Some(context) => Mode::Plain(context),
                 None => {
                     let message = format!(
-                        "unknown context `{}` for `{}`; there are: {}",
+                        "unknown context `{}` for `{}`; there are: {}{}",
                         group.context,
                         self.setting,
-                        contexts::names(self.signal)
+                        contexts::names(self.signal),
+                        contexts::meant(self.signal, &group.context)
                     );
                     self.refuse(format!("{field}::context"), &group.context, message);
                     return;

@@ -40,6 +40,7 @@ fn what_cannot_be_is_refused() {
         ("{trace_statements: ['set(name, \"x\")']}", "the context cannot be inferred"),
         ("{trace_statements: ['set(log.body, 1)']}", "`log` is no context of `trace_statements`"),
         ("{trace_statements: [{context: datapoint, statements: []}]}", "unknown context `datapoint`"),
+        ("{trace_statements: [{context: spn, statements: []}]}", "`spanevent`; did you mean `span`?"),
         ("{trace_statements: ['']}", ""),
         ("{trace_statements: [null]}", "an item of this list is empty"),
         ("{profile_statements: ['x']}", "profiles are not supported"),

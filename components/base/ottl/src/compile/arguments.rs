@@ -66,11 +66,17 @@ fn signature(function: &Function) -> String {
     format!("it is `{}({})`", function.name, params.join(", "))
 }
 
-/// The place of the argument that an error's text names in backticks.
+/// The place of the argument that an error's text names in backticks, or that is the text it quotes.
 pub(super) fn span_of(function: &Function, call: &Call, problem: &str) -> Option<Span> {
     let places = places(function, call).ok()?;
     let named = places.iter().find(|(param, _)| problem.contains(&format!("`{}`", param.name)));
-    named.map(|(_, node)| node.span.clone())
+    let quoted = || {
+        places.iter().find(|(_, node)| match &node.kind {
+            NodeKind::Str(text) => problem.contains(&format!("`{text}`")),
+            _ => false,
+        })
+    };
+    named.or_else(quoted).map(|(_, node)| node.span.clone())
 }
 
 impl Resolver<'_> {

@@ -3,6 +3,8 @@
 use pdata::schema::{SEVERITY, SPAN_KIND, STATUS_CODE, TEMPORALITY};
 
 use crate::context::Context;
+use crate::problem::ParseError;
+use crate::syntax::Span;
 
 /// What metrics' data are, by `metric.type`.
 const METRIC_DATA_TYPE: &[(&str, i32)] = &[
@@ -32,4 +34,17 @@ pub(super) fn symbols(context: Context) -> impl Iterator<Item = (&'static str, i
 /// The number of a symbol.
 pub(super) fn number(context: Context, symbol: &str) -> Option<i64> {
     symbols(context).find(|(name, _)| *name == symbol).map(|(_, number)| number)
+}
+
+/// That a context has no such symbol: the nearest that it has, or where the symbol exists.
+pub(super) fn unknown(context: Context, name: &str, span: &Span) -> ParseError {
+    let has = |context: &Context| number(*context, name).is_some();
+    let elsewhere: Vec<_> = Context::ALL.into_iter().filter(has).map(Context::as_str).collect();
+    let message = format!("unknown symbol `{name}` in the context {}", context.as_str());
+    let error = ParseError::at(span.clone(), message);
+    if elsewhere.is_empty() {
+        error.nearest(name, symbols(context).map(|(name, _)| name))
+    } else {
+        error.help(format!("it exists in: {}", elsewhere.join(", ")))
+    }
 }

@@ -39,7 +39,8 @@ impl Parser {
     /// `convert_sum_to_gauge() where resource.attributes["a"] == 1` runs on metrics.
     ///
     /// # Errors
-    /// [`ParseError`] of a text that is not of its kind; when no context has all functions and symbols that are used.
+    /// [`ParseError`] of a text that is not of its kind; when no context has all functions and symbols that are used, or no
+    /// path names a context but one nearly does.
     pub fn infer(
         &self,
         texts: &[(Kind, &str)],
@@ -50,7 +51,9 @@ impl Parser {
             let goal = if *kind == Kind::Statement { Goal::Statement } else { Goal::Expression };
             let root = parse(text, goal)?;
             let mut see = |node: &Node| match &node.kind {
-                NodeKind::Path(path) => paths.extend(path.fields.first().map(|(name, _)| name.clone())),
+                NodeKind::Path(path) => {
+                    paths.extend(path.fields.first().map(|(name, span)| (name.clone(), *text, span.clone())));
+                }
                 NodeKind::Call(call) => functions.push((call.name.clone(), *text, call.name_span.clone())),
                 // A converter given by name is no symbol.
                 NodeKind::Name(name) if !self.functions.contains_key(name.as_str()) => {
@@ -69,8 +72,16 @@ impl Parser {
                 Root::Expression(node) => node.walk(&mut see),
             }
         }
-        let named = |context: &Context| paths.iter().any(|path| Context::from_name(path) == Some(*context));
-        let Some(innermost) = PRIORITY.into_iter().find(named) else { return Ok(None) };
+        let named = |context: &Context| paths.iter().any(|(path, ..)| Context::from_name(path) == Some(*context));
+        let Some(innermost) = PRIORITY.into_iter().find(named) else {
+            let misspelt = paths.iter().find_map(|(path, text, span)| {
+                let error = ParseError::at(span.clone(), format!("unknown context `{path}`"));
+                let error =
+                    error.nearest(path, Context::ALL.into_iter().filter(|it| is_open(*it)).map(Context::as_str));
+                error.help.is_some().then(|| error.of(text))
+            });
+            return misspelt.map_or(Ok(None), Err);
+        };
         let lacking = |context: Context| -> Option<ParseError> { self.lacking(context, &functions, &symbols) };
         let Some(error) = lacking(innermost) else { return Ok(Some(innermost)) };
         let within = |context: &Context| is_open(*context) && context.chain().skip(1).any(|around| around == innermost);
@@ -90,8 +101,7 @@ impl Parser {
         }
         for (name, text, span) in symbols {
             if enums::number(context, name).is_none() {
-                let message = format!("unknown symbol `{name}` in the context {}", context.as_str());
-                return Some(ParseError::at(span.clone(), message).of(text));
+                return Some(enums::unknown(context, name, span).of(text));
             }
         }
         None

@@ -184,18 +184,7 @@ impl<'p> Resolver<'p> {
             let error = ParseError::at(span.clone(), format!("`{name}` is a function"));
             return Err(error.help(format!("call it: `{name}(...)`")));
         }
-        let elsewhere: Vec<_> = Context::ALL
-            .into_iter()
-            .filter(|context| enums::number(*context, name).is_some())
-            .map(Context::as_str)
-            .collect();
-        let context = self.context().as_str();
-        let error = ParseError::at(span.clone(), format!("unknown symbol `{name}` in the context {context}"));
-        Err(if elsewhere.is_empty() {
-            error.nearest(name, enums::symbols(self.context()).map(|(name, _)| name))
-        } else {
-            error.help(format!("it exists in: {}", elsewhere.join(", ")))
-        })
+        Err(enums::unknown(self.context(), name, span))
     }
 
     fn call(&mut self, call: &Call) -> Result<Expr, ParseError> {

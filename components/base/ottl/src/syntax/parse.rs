@@ -131,6 +131,7 @@ impl Parser<'_> {
                 Some(self.expression()?)
             }
             Token::End => None,
+            Token::Identifier(word) => return Err(self.unexpected("`where` or the end").nearest(word, ["where"])),
             _ => return Err(self.unexpected("`where` or the end")),
         };
         Ok(Root::Statement { editor, condition })

@@ -136,7 +136,10 @@ pub(super) fn known(place: &Node, name: &str, cx: &mut Decoder<'_>) -> Option<Ki
         let message = format!("'{}' does not know the detector `{name}`", cx.quoted_path());
         let error = cx.error(place, codes::NOT_A_CHOICE, message);
         let error = error.with_expected(format!("one of {}", names().collect::<Vec<_>>().join(", ")));
-        cx.push(error.with_suggestion(nearest(name, names())));
+        cx.push(match name {
+            ALL => error.with_fix("`all` stands alone: write `detectors: all`"),
+            _ => error.with_suggestion(nearest(name, names())),
+        });
     }
     kind
 }

@@ -27,6 +27,8 @@ pub enum TierEntry {
     Detector(Kind),
     /// Attributes whose key matches.
     Key(String),
+    /// What could not be read, so that those behind it keep their places.
+    Wrong,
 }
 
 /// The entries of a tier.
@@ -38,7 +40,7 @@ impl TierList {
     pub fn kinds(&self) -> impl Iterator<Item = Kind> {
         self.0.iter().filter_map(|entry| match entry {
             TierEntry::Detector(kind) => Some(*kind),
-            TierEntry::Key(_) => None,
+            TierEntry::Key(_) | TierEntry::Wrong => None,
         })
     }
 
@@ -46,7 +48,7 @@ impl TierList {
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|entry| match entry {
             TierEntry::Key(pattern) => Some(pattern.as_str()),
-            TierEntry::Detector(_) => None,
+            TierEntry::Detector(_) | TierEntry::Wrong => None,
         })
     }
 }
@@ -68,11 +70,7 @@ impl TiersConfig {
                             "a key's value has no part that could stay; use `high`, or a detector in `low`",
                         );
                     }
-                    TierEntry::Key(text) => {
-                        if let Err(problem) = pattern::compile(text) {
-                            v.error(&format!("{place}::key"), problem);
-                        }
-                    }
+                    TierEntry::Key(_) | TierEntry::Wrong => {}
                     TierEntry::Detector(kind) => {
                         if let Some((_, other)) = seen.iter().find(|(seen, _)| seen == kind) {
                             v.error(&place, format!("`{kind}` is in the tier `{other}` already"));
@@ -91,6 +89,44 @@ impl TiersConfig {
     }
 }
 
+/// What an item of a tier says.
+fn entry(item: &Node, cx: &mut Decoder<'_>) -> Option<TierEntry> {
+    match (&item.value, item.text()) {
+        (Value::Map(entries), _) => match entries.as_slice() {
+            [(key, pattern)] if &*key.text == "key" => cx.in_key("key", |cx| {
+                let Some(text) = pattern.text() else {
+                    cx.wrong_type(pattern, "a regular expression");
+                    return None;
+                };
+                match pattern::compile(text) {
+                    Ok(_) => return Some(TierEntry::Key(text.to_owned())),
+                    Err(problem) => cx.push(cx.error(pattern, codes::INVALID_VALUE, problem)),
+                }
+                None
+            }),
+            _ => {
+                cx.wrong_type(item, "the name of a detector, or `key: <regular expression>`");
+                None
+            }
+        },
+        (_, Some(name)) => {
+            if let Some(kind) = Kind::from_name(name) {
+                return Some(TierEntry::Detector(kind));
+            }
+            let names = || Kind::ALL.iter().map(|kind| kind.name());
+            let message = format!("'{}' does not know the detector `{name}`", cx.quoted_path());
+            let error = cx.error(item, codes::NOT_A_CHOICE, message);
+            let error = error.with_suggestion(config::nearest(name, names()));
+            cx.push(error.with_fix(format!("for attributes by their key, write `key: {name}`")));
+            None
+        }
+        _ => {
+            cx.wrong_type(item, "the name of a detector, or `key: <regular expression>`");
+            None
+        }
+    }
+}
+
 impl Decode for TierList {
     fn decode(node: &Node, base: Self, cx: &mut Decoder<'_>) -> Self {
         let items = match &node.value {
@@ -101,31 +137,8 @@ impl Decode for TierList {
                 return base;
             }
         };
-        let mut list = Vec::new();
-        for (index, item) in items.iter().enumerate() {
-            cx.in_index(index, |cx| match (&item.value, item.text()) {
-                (Value::Map(entries), _) => match entries.as_slice() {
-                    [(key, pattern)] if &*key.text == "key" => match pattern.text() {
-                        Some(text) => list.push(TierEntry::Key(text.to_owned())),
-                        None => cx.in_key("key", |cx| cx.wrong_type(pattern, "a regular expression")),
-                    },
-                    _ => cx.wrong_type(item, "the name of a detector, or `key: <regular expression>`"),
-                },
-                (_, Some(name)) => {
-                    if let Some(kind) = Kind::from_name(name) {
-                        list.push(TierEntry::Detector(kind));
-                    } else {
-                        let names = || Kind::ALL.iter().map(|kind| kind.name());
-                        let message = format!("'{}' does not know the detector `{name}`", cx.quoted_path());
-                        let error = cx.error(item, codes::NOT_A_CHOICE, message);
-                        let error = error.with_suggestion(config::nearest(name, names()));
-                        cx.push(error.with_fix(format!("for attributes by their key, write `key: {name}`")));
-                    }
-                }
-                _ => cx.wrong_type(item, "the name of a detector, or `key: <regular expression>`"),
-            });
-        }
-        Self(list)
+        let read = |(index, item)| cx.in_index(index, |cx| entry(item, cx).unwrap_or(TierEntry::Wrong));
+        Self(items.iter().enumerate().map(read).collect())
     }
 
     fn schema() -> Schema {
@@ -136,6 +149,7 @@ impl Decode for TierList {
         let entry = |entry: &TierEntry| match entry {
             TierEntry::Detector(kind) => Value::string(kind.name()),
             TierEntry::Key(pattern) => Value::Map(vec![(Key::new("key"), Node::from(Value::string(pattern.as_str())))]),
+            TierEntry::Wrong => Value::Null,
         };
         Value::List(self.0.iter().map(|it| Node::from(entry(it))).collect())
     }
