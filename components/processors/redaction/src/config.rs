@@ -6,7 +6,7 @@
 mod detectors;
 mod tiers;
 
-use config::{Config, Secret, Validator};
+use config::{Config, Secret, Validator, codes};
 
 pub use self::detectors::{Action, DetectorConfig, DetectorList};
 pub use self::tiers::{TierEntry, TierList, TiersConfig};
@@ -206,8 +206,15 @@ impl RedactionConfig {
             ("allowed_values", &self.allowed_values),
         ] {
             for (index, text) in patterns.iter().enumerate() {
+                let place = format!("{name}::{index}");
                 if let Err(problem) = pattern::compile(text) {
-                    v.error(&format!("{name}::{index}"), problem);
+                    v.error(&place, problem);
+                } else if text.is_empty() && name == "blocked_values" {
+                    v.warning(
+                        &place,
+                        codes::NO_EFFECT,
+                        "the empty pattern has no effect: it matches no byte of a value",
+                    );
                 }
             }
         }
@@ -217,6 +224,7 @@ impl RedactionConfig {
             v.error("value_bytes_max", message);
         }
         self.detectors.check(v);
+        self.detectors.check_effects(self.action, &self.tiers, v);
         self.tiers.check(&self.detectors, v);
         self.check_hmac(v);
     }
@@ -225,7 +233,13 @@ impl RedactionConfig {
         let (name, least) = match self.hash_function {
             HashFunction::HmacSha256 => ("hmac-sha256", HMAC_KEY_BYTES_MIN),
             HashFunction::HmacSha512 => ("hmac-sha512", HMAC_512_KEY_BYTES_MIN),
-            _ => return,
+            _ => {
+                if !self.hmac_key.expose().is_empty() {
+                    let message = "`hmac_key` has no effect without `hash_function: hmac-sha256` or `hmac-sha512`";
+                    v.warning("hmac_key", codes::NO_EFFECT, message);
+                }
+                return;
+            }
         };
         let bytes = self.hmac_key.expose().len();
         if bytes < least {
@@ -257,6 +271,11 @@ impl RedactionConfig {
                 let message = format!("`key` must have {HMAC_KEY_BYTES_MIN} bytes or more, got {bytes}");
                 v.error(&format!("hmac::keys::{index}::key"), message);
             }
+        }
+        let mut actions = self.detectors.iter().map(|detector| detector.config.action.unwrap_or(self.action));
+        let used = self.action == Action::Hmac || actions.any(|action| action == Action::Hmac);
+        if !self.hmac.keys.is_empty() && !used {
+            v.warning("hmac::keys", codes::NO_EFFECT, "`keys` has no effect: no action is `hmac`");
         }
         if self.hmac.keys.is_empty() {
             const MESSAGE: &str = "`action: hmac` needs a key in `hmac::keys`";

@@ -48,7 +48,7 @@ detectors:
   - email: {action: hmac}
   - ipv4: {action: partial, prefix: 20, skip_private: true}
     ipv6: {skip_private: true}
-  - url_query: {parameters: [token, sig], label: X}
+  - url_query: {parameters: [token, sig], label: X, action: mask}
 action: sha256
 hmac:
   truncate_bits: 128
@@ -136,6 +136,40 @@ fn tiers_report_all_their_errors_in_their_places() {
     }
     let errors = config::decode_str::<RedactionConfig>("{detectors: [all]}").unwrap_err();
     assert_eq!(errors.iter().next().unwrap().fix.as_deref(), Some("`all` stands alone: write `detectors: all`"));
+}
+
+#[test]
+fn settings_that_can_do_nothing_are_told() {
+    let key = "0123456789abcdef0123456789abcdef";
+    let keys = format!("hmac: {{keys: [{{id: a, key: {key}}}]}}");
+    for (yaml, place, message) in [
+        (format!("{{hash_function: md5, hmac_key: {key}}}"), "1:32", "`hmac_key` has no effect"),
+        (format!("{{hmac_key: {key}}}"), "1:12", "`hmac_key` has no effect"),
+        ("{detectors: [ipv4: {prefix: 16}]}".to_owned(), "1:29", "`prefix` has no effect without `action: partial`"),
+        ("{detectors: [ipv4: {prefix: 16, action: drop}], action: partial}".to_owned(), "1:29", "`prefix` has no"),
+        ("{detectors: [email: {label: X, action: partial}]}".to_owned(), "1:29", "`label` has no effect"),
+        (format!("{{detectors: [email: {{label: X}}], action: hmac, {keys}}}"), "1:29", "`label` has no effect"),
+        ("{detectors: [email: {label: X}], tiers: {forbidden: [email]}}".to_owned(), "1:29", "`label` has no effect"),
+        (format!("{{detectors: all, {keys}}}"), "1:31", "`keys` has no effect: no action is `hmac`"),
+        ("{blocked_values: [a, '']}".to_owned(), "1:22", "the empty pattern has no effect"),
+    ] {
+        let (_, warnings) = config::decode_str::<RedactionConfig>(&yaml).unwrap();
+        let told: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        let [told] = told.as_slice() else { panic!("{yaml}: {told:?}") };
+        assert!(told.contains(message) && !told.contains(key), "{yaml}: {told}");
+        assert!(told.contains(&format!("test.yaml:{place}")), "{yaml}, {place}: {told}");
+    }
+    for yaml in [
+        format!("{{detectors: [email: {{action: hmac}}], {keys}}}"),
+        format!("{{detectors: all, action: hmac, {keys}}}"),
+        "{detectors: [ipv4: {prefix: 16}], action: partial}".to_owned(),
+        "{detectors: [ipv4: {prefix: 16}], tiers: {low: [ipv4]}}".to_owned(),
+        "{detectors: [jwt: {label: X, action: partial}]}".to_owned(),
+        "{detectors: [email: {label: X}], action: partial, tiers: {high: [email]}}".to_owned(),
+    ] {
+        let (_, warnings) = config::decode_str::<RedactionConfig>(&yaml).unwrap();
+        assert!(warnings.is_empty(), "{yaml}");
+    }
 }
 
 #[test]

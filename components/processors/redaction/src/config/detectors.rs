@@ -3,6 +3,8 @@
 use config::{Config, Decode, Decoder, Key, Node, Schema, Validator, Value, codes, nearest};
 use detectors::{Kind, Options};
 
+use super::TiersConfig;
+
 /// What is done with a finding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Config)]
 pub enum Action {
@@ -62,6 +64,11 @@ pub struct DetectorList {
     is_all: bool,
 }
 
+/// Whether findings of a kind have a part that may stay.
+fn has_part(kind: Kind) -> bool {
+    matches!(kind, Kind::PaymentCard | Kind::Email | Kind::Ipv4 | Kind::Ipv6)
+}
+
 /// The word for all of them.
 const ALL: &str = "all";
 
@@ -110,6 +117,29 @@ impl DetectorList {
                 }
             } else if config.parameters.is_some() {
                 v.error(&detector.path("parameters"), format!("`{kind}` has no `parameters`; `url_query` has"));
+            }
+        }
+    }
+
+    /// Warns of settings that the action of a detector does not look at.
+    pub(super) fn check_effects(&self, default: Action, tiers: &TiersConfig, v: &mut Validator<'_>) {
+        for detector in &self.list {
+            let (kind, config) = (detector.kind, &detector.config);
+            let action = tiers.action(kind, config.action.unwrap_or(default));
+            if config.prefix.is_some() && matches!(kind, Kind::Ipv4 | Kind::Ipv6) && action != Some(Action::Partial) {
+                let message = "`prefix` has no effect without `action: partial`";
+                v.warning(&detector.path("prefix"), codes::NO_EFFECT, message);
+            }
+            let instead = match action {
+                None => "findings of its tier stay or are refused",
+                Some(Action::Partial) if has_part(kind) => "`action: partial` leaves a part in place of what is found",
+                Some(Action::Sha256 | Action::Hmac) => "the action puts a hash in place of what is found",
+                Some(Action::Drop) => "`action: drop` leaves nothing in place of what is found",
+                Some(Action::Mask | Action::Partial) => continue,
+            };
+            if config.label.is_some() {
+                let message = format!("`label` has no effect: {instead}");
+                v.warning(&detector.path("label"), codes::NO_EFFECT, message);
             }
         }
     }

@@ -3,7 +3,7 @@
 use config::{Config, Decode, Decoder, Key, Node, Schema, Validator, Value, codes};
 use detectors::Kind;
 
-use super::DetectorList;
+use super::{Action, DetectorList};
 use crate::pattern;
 
 /// How grave findings are. A detector that is named here is on.
@@ -54,6 +54,21 @@ impl TierList {
 }
 
 impl TiersConfig {
+    /// What is done with findings of a kind whose action is `action` unless a tier says otherwise; nothing if they stay or are
+    /// refused.
+    pub(super) fn action(&self, kind: Kind, action: Action) -> Option<Action> {
+        let holds = |list: &TierList| list.kinds().any(|held| held == kind);
+        if holds(&self.none) || holds(&self.forbidden) {
+            None
+        } else if holds(&self.low) {
+            Some(Action::Partial)
+        } else if holds(&self.high) && action == Action::Partial {
+            Some(Action::Mask)
+        } else {
+            Some(action)
+        }
+    }
+
     fn lists(&self) -> [(&'static str, &TierList); 4] {
         [("none", &self.none), ("low", &self.low), ("high", &self.high), ("forbidden", &self.forbidden)]
     }
