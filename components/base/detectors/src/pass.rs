@@ -21,9 +21,13 @@ const PEM: u64 = 1 << 62;
 const JWT: u64 = 1 << 61;
 const SCHEME: u64 = 1 << 60;
 /// Words that touch a card's number: `card…`, `cc…`, `pan…` and `visa…`.
-const CARDS: [(u64, [&[u8]; 3]); 3] =
-    [(1 << 59, [b"Cc", b"Aa", b"Rr"]), (1 << 58, [b"Cc", b"Cc", b"Nn23456"]), (1 << 57, [b"PpVv", b"AaIi", b"NnSs"])];
-const CARD: u64 = CARDS[0].0 | CARDS[1].0 | CARDS[2].0;
+const CARDS: [(u64, [&[u8]; 3]); 4] = [
+    (1 << 59, [b"Cc", b"Aa", b"Rr"]),
+    (1 << 58, [b"Cc", b"Cc", b"Nn23456"]),
+    (1 << 57, [b"Pp", b"Aa", b"Nn"]),
+    (1 << 56, [b"Vv", b"Ii", b"Ss"]),
+];
+const CARD: u64 = CARDS[0].0 | CARDS[1].0 | CARDS[2].0 | CARDS[3].0;
 
 /// For each of the first three bytes of a word: which of the things that begin so allow it there.
 const BEGINNINGS: [[u64; 256]; 3] = {
@@ -49,13 +53,14 @@ const BEGINNINGS: [[u64; 256]; 3] = {
         digit += 1;
     }
     // With both letter cases: Bearer, Basic.
-    let fixed: [(u64, [&[u8]; 3]); 6] = [
+    let fixed: [(u64, [&[u8]; 3]); 7] = [
         (PEM, [b"B", b"E", b"G"]),
         (JWT, [b"e", b"y", b"J"]),
         (SCHEME, [b"Bb", b"EeAa", b"AaSs"]),
         CARDS[0],
         CARDS[1],
         CARDS[2],
+        CARDS[3],
     ];
     let mut which = 0;
     while which < fixed.len() {
