@@ -2,7 +2,7 @@
 //!
 //! International: `+`, an assigned country code and 8 to 15 digits in all (E.164), groups joined by single spaces, `-`,
 //! `/`, parentheses, and in North America points; the furthest end of a group counts. North America's numbers have
-//! exactly eleven digits. An extension (`x12`) belongs to the number. Offsets from UTC behind a time of day (`13:55:36 +1000 20241231`) are none. National: 7 to 15
+//! exactly eleven digits. An extension (`x12`) belongs to the number, and so does a second one in parentheses behind a whole one. Offsets from UTC behind a time of day (`13:55:36 +1000 20241231`) are none. National: 7 to 15
 //! digits as the value of a name such as `phone`, see [`national`].
 
 use crate::bytes::{at, before, digits_end, is_alnum, number};
@@ -36,6 +36,10 @@ pub(crate) fn international_end(text: &[u8], plus: usize) -> Option<usize> {
         let number_end = extension_end(text, end);
         if fits && !is_alnum(at(text, number_end)) && (at(code, 0) != b'1' || is_north_american(&national)) {
             best = Some(number_end);
+        }
+        if best.is_some() && at(text, end) == b' ' && at(text, end + 1) == b'(' {
+            // Another number, which is written without its country's code.
+            return self::national(text, end + 1).map(|(_, to)| to).or(best);
         }
         let from = next_group(text, end, at(code, 0) == b'1');
         if from == end || exact.is_some_and(|exact| digits >= exact) {

@@ -18,6 +18,7 @@ mod escapes;
 mod finding;
 mod hash;
 mod inventory;
+mod json_number;
 mod metrics;
 mod pass;
 mod path;

@@ -1,5 +1,6 @@
 //! The processor: a worker's state for each batch that is under way, the books of what is refused, what was found told.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -69,14 +70,14 @@ impl Redaction {
 
     /// Settles what was refused, and says why.
     fn settle(&self, batch: &mut OpenBatch, refused: &[Refused]) -> Accepted {
-        let mut reasons: Vec<&'static str> = Vec::new();
+        let mut reasons: Vec<Cow<'static, str>> = Vec::new();
         let mut rejected_items = 0;
         for Refused { position, items, why } in refused {
             batch.stake_mut().settle_range(*position, *items, Outcome::Rejected);
             rejected_items += items;
             let reason = match why {
-                Refusal::Finding(kind) => kind.name(),
-                Refusal::Key => "a key",
+                Refusal::Finding(kind) => Cow::Borrowed(kind.name()),
+                Refusal::Key(place) => Cow::Owned(format!("keys like `{}`", self.rules.forbidden_text(*place))),
             };
             self.metrics.refused.add(*items);
             if !reasons.contains(&reason) {

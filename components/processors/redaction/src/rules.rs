@@ -124,6 +124,8 @@ pub(crate) struct Rules {
     ignored_keys: HashSet<Box<[u8]>>,
     ignored_patterns: Vec<Regex>,
     forbidden_keys: Vec<Regex>,
+    /// The same as they were written, for messages.
+    forbidden_texts: Vec<String>,
     high_keys: Vec<Regex>,
     blocked_keys: Vec<Regex>,
     pub(crate) blocked_values: Vec<Regex>,
@@ -179,6 +181,7 @@ impl Rules {
             ignored_keys: set(&config.ignored_keys),
             ignored_patterns: patterns(ignored)?,
             forbidden_keys: patterns(config.tiers.forbidden.keys())?,
+            forbidden_texts: config.tiers.forbidden.keys().map(str::to_owned).collect(),
             high_keys: patterns(config.tiers.high.keys())?,
             blocked_keys: patterns(&config.blocked_key_patterns)?,
             blocked_values: patterns(&config.blocked_values)?,
@@ -221,6 +224,16 @@ impl Rules {
         };
         let is_vouched = allowed || fate == KeyFate::Ignored;
         KeyRule { fate, sense: KeySense::of(key), sanitizers: self.sanitizers.of_key(key), is_vouched }
+    }
+
+    /// The place of the first pattern of the tier `forbidden` that a key matches.
+    pub(crate) fn forbidden_by(&self, key: &[u8]) -> usize {
+        self.forbidden_keys.iter().position(|pattern| pattern.is_match(key)).unwrap_or_default()
+    }
+
+    /// The pattern at that place, as it was written.
+    pub(crate) fn forbidden_text(&self, place: usize) -> &str {
+        self.forbidden_texts.get(place).map_or("", String::as_str)
     }
 
     /// Whether anything looks at values, so that keys and texts have to be read.

@@ -12,6 +12,7 @@ use crate::cache::Cache;
 use crate::config::{Action, Summary};
 use crate::escapes::{ROUNDS, Unescaped};
 use crate::finding::Renderer;
+use crate::json_number::JsonText;
 use crate::path::Path;
 use crate::pattern;
 use crate::rules::{Deed, Rule, Rules};
@@ -41,8 +42,8 @@ pub(crate) enum Verdict<T> {
 pub(crate) enum Refusal {
     /// A finding of the tier `forbidden`.
     Finding(Kind),
-    /// A key of the tier `forbidden`.
-    Key,
+    /// A key of the tier `forbidden`, by the place of the pattern that it matches.
+    Key(usize),
 }
 
 /// What a worker keeps from batch to batch.
@@ -72,6 +73,8 @@ pub(crate) struct Reader<'r> {
     pub(crate) noted: u64,
     /// Nothing is noted.
     pub(crate) quiet: bool,
+    /// Keys that were written in place of others into the attributes that are being read: no two of them are alike.
+    pub(crate) new_keys: Vec<Vec<u8>>,
     /// For the summary of the message that is being read.
     pub(crate) lists: Lists,
     /// For the summary of its body.
@@ -81,7 +84,17 @@ pub(crate) struct Reader<'r> {
 impl<'r> Reader<'r> {
     pub(crate) fn new(rules: &'r Rules, state: &'r mut State, writer: Writer<'r>) -> Self {
         let (lists, body) = (Lists::default(), Lists::default());
-        Self { rules, state, writer, service: Box::default(), noted: 0, quiet: false, lists, body }
+        Self {
+            rules,
+            state,
+            writer,
+            service: Box::default(),
+            noted: 0,
+            quiet: false,
+            new_keys: Vec::new(),
+            lists,
+            body,
+        }
     }
 
     pub(crate) fn summarizes(&self) -> bool {
@@ -276,6 +289,7 @@ impl<'r> Reader<'r> {
         let rules = self.rules;
         let findings = std::mem::take(&mut self.state.findings);
         let (before, mut removed, mut refused) = (writer.mark(), false, None);
+        let mut json = JsonText::new(text);
         for finding in &findings {
             let Some(treatment) = rules.treatments.get(finding.kind as usize) else { continue };
             let found = text.get(finding.start..finding.end).unwrap_or_default();
@@ -292,8 +306,13 @@ impl<'r> Reader<'r> {
                 Deed::Do(action) => {
                     removed |= action == Action::Drop;
                     let renderer = &mut self.state.renderer;
+                    let quote = json.is_number(finding.start, finding.end).then_some(b'"');
+                    let action =
+                        if action == Action::Partial && is_reversed(text, finding) { Action::Mask } else { action };
                     writer.replace(from + finding.start, from + finding.end, |out| {
+                        out.extend(quote);
                         renderer.put(finding.kind, treatment, action, &rules.keys, found, out);
+                        out.extend(quote);
                     });
                 }
             }
@@ -306,6 +325,13 @@ impl<'r> Reader<'r> {
             None => Ok(Verdict::Clean),
         }
     }
+}
+
+/// Whether a finding is an address written backwards, of which the first part would be the host: `77.113.0.203.in-addr.arpa`.
+fn is_reversed(text: &[u8], finding: &Finding) -> bool {
+    const SUFFIX: &[u8] = b".in-addr.arpa";
+    let behind = text.get(finding.end..finding.end + SUFFIX.len());
+    finding.kind == Kind::Ipv4 && behind.is_some_and(|behind| behind.eq_ignore_ascii_case(SUFFIX))
 }
 
 /// What takes the place of a text; certainly UTF-8 if that was: a pattern may cut through a character.

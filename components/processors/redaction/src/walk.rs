@@ -103,11 +103,11 @@ impl Reader<'_> {
         path: &Path<'_>,
     ) -> Result<(), Refusal> {
         if !self.summarizes() || !is_treated_by_the_collector(table) {
-            return self.fields(table, start, end, path);
+            return self.of_one_map(|reader| reader.fields(table, start, end, path));
         }
         let around = (std::mem::take(&mut self.lists), std::mem::take(&mut self.body));
         let mark = self.writer.mark();
-        let outcome = self.fields(table, start, end, path);
+        let outcome = self.of_one_map(|reader| reader.fields(table, start, end, path));
         let (lists, body) = (std::mem::replace(&mut self.lists, around.0), std::mem::replace(&mut self.body, around.1));
         outcome?;
         if lists.told() + body.told() > 0 {
@@ -115,6 +115,23 @@ impl Reader<'_> {
             self.writer.rewrite(mark, start, end, |message| summary::apply(table, message, lists, body, how));
         }
         Ok(())
+    }
+
+    /// Reads attributes or a map, among whose keys no two new ones become alike.
+    #[inline]
+    pub(crate) fn of_one_map<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let around = std::mem::take(&mut self.new_keys);
+        let read = read(self);
+        self.new_keys = around;
+        read
+    }
+
+    /// The key that is written in place of another: `new`, with a number if it stands in the map already.
+    fn distinct(&mut self, new: Vec<u8>) -> Vec<u8> {
+        let same = self.new_keys.iter().filter(|known| **known == new).count();
+        let shown = if same == 0 { new.clone() } else { [&new[..], format!("_{}", same + 1).as_bytes()].concat() };
+        self.new_keys.push(new);
+        shown
     }
 
     fn fields(&mut self, table: &'static Message, start: usize, end: usize, path: &Path<'_>) -> Result<(), Refusal> {
@@ -344,17 +361,18 @@ impl Reader<'_> {
             }
             KeyFate::Forbidden => {
                 self.note(Rule::ForbiddenKey, &here);
-                return Err(Refusal::Key);
+                return Err(Refusal::Key(self.rules.forbidden_by(key)));
             }
             _ => {}
         }
         let mut changed = new_key.is_some();
+        let written_key = new_key.clone().map(|key| self.distinct(key));
         let mut at = start;
         while let Some(field) = Field::read(source, at) {
             at = field.end();
             match (field.number(), field.wire_type()) {
                 (KEY, LEN) => {
-                    if let Some(key) = &new_key {
+                    if let Some(key) = &written_key {
                         self.writer.replace(field.start(), field.end(), |out| put_len(out, KEY, key));
                     }
                 }

@@ -74,6 +74,31 @@ fn keys_say_what_their_values_are() {
 }
 
 #[test]
+fn json_stays_json_and_keys_stay_apart() {
+    let settings = "detectors: [payment_card, email]";
+    assert_eq!(
+        made(settings, r#"{"card":4111111111111111,"m":"n:4111111111111111,"}"#),
+        r#"{"card":"<REDACTED_CC>","m":"n:<REDACTED_CC>,"}"#
+    );
+    assert_eq!(made("detectors: [payment_card: {action: partial}]", "[4111111111111111]"), r#"["****1111"]"#);
+    let mails = || pairs(&[("a@x.org", "1"), ("n", "2"), ("b@x.org", "3"), ("c@x.org", "4")]);
+    let yaml = "{allow_all_keys: true, detectors: [email]}";
+    let apart = "<REDACTED_EMAIL>=1 n=2 <REDACTED_EMAIL>_2=3 <REDACTED_EMAIL>_3=4";
+    assert_eq!(of_span(yaml, mails()), apart);
+    assert_eq!(
+        of_span(yaml, vec![pair("d@x.org", map(mails())), pair("e@x.org", text("5"))]),
+        format!("<REDACTED_EMAIL>={{{apart}}} <REDACTED_EMAIL>_2=5")
+    );
+}
+
+#[test]
+fn what_is_shown_in_part_shows_no_host_of_a_reversed_address() {
+    let settings = "detectors: [ipv4], action: partial";
+    assert_eq!(made(settings, "77.113.0.203.in-addr.arpa"), "<REDACTED_IP>.in-addr.arpa");
+    assert_eq!(made(settings, "203.0.113.77.example.org"), "203.0.113.0.example.org");
+}
+
+#[test]
 fn every_action_does_its_deed() {
     let card = "card 4111 1111 1111 1111.";
     for (settings, value, expected) in [
@@ -179,7 +204,10 @@ fn forbidden_findings_refuse_the_item_and_nothing_else() {
         out.resource_logs[0].scope_logs[0].log_records.iter().map(|record| shown(record.body.as_ref().unwrap()));
     assert_eq!(bodies.collect::<Vec<_>>(), ["a", "b", "c"]);
     assert_eq!(accepted.rejected_items, 3);
-    assert_eq!(accepted.message.as_deref(), Some("`redaction/test` refuses 3 items as forbidden: iban, a key"));
+    assert_eq!(
+        accepted.message.as_deref(),
+        Some("`redaction/test` refuses 3 items as forbidden: iban, keys like `^private`")
+    );
     let totals = rig.world.totals(Signal::Logs);
     assert_eq!((totals.rejected, totals.delivered), (3, 3));
     assert_eq!(rig.world.metric("weir_redaction_refused_items"), Some(3.0));

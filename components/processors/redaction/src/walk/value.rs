@@ -195,7 +195,9 @@ impl Reader<'_> {
 
     fn map(&mut self, start: usize, end: usize, mode: Mode, path: &Path<'_>) -> Outcome {
         let mode = if mode == Mode::Body { Mode::Body } else { Mode::Nested };
-        self.entries(start, end, path, |reader, entry, _| reader.pair(entry.content(), entry.end(), mode, path))
+        self.of_one_map(|reader| {
+            reader.entries(start, end, path, |reader, entry, _| reader.pair(entry.content(), entry.end(), mode, path))
+        })
     }
 
     /// The messages in field 1 of a list or map.
