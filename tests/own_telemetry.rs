@@ -123,6 +123,20 @@ async fn the_page_can_be_scraped_and_tells_of_health() {
     assert!(target.contains("service_instance_id=\"") && target.contains("service_name=\"weir\""), "{target}");
     assert_eq!(get(running.page(), "/livez").await.0, 200);
     assert_eq!(get(running.page(), "/readyz").await.0, 200);
+    let registry = running.service.host().registry().clone();
+    let page = registry.pages().publish_answers("/some/page", "some", |query| match query {
+        "" => Ok("1".to_owned()),
+        wrong => Err(format!("`{wrong}` is wrong")),
+    });
+    for (path, expected, body) in [
+        ("/some/page", 200, "{\"some\":1}\n"),
+        ("/some/page?x=1", 400, "`x=1` is wrong\n"),
+        ("/nowhere", 404, "not found; try /metrics, /livez, /readyz, /health, /some/page\n"),
+    ] {
+        let (status, _, found) = get(running.page(), path).await;
+        assert_eq!((status, found.as_str()), (expected, body), "{path}");
+    }
+    drop(page);
     assert_eq!(get(running.page(), "/").await.0, 404);
     let (status, _, body) = get(running.page(), "/health").await;
     let health: serde_json::Value = serde_json::from_str(&body).unwrap();

@@ -21,7 +21,8 @@ pub(super) fn code(code: &str) -> Result<(), Failure> {
     Err(Failure::Usage(format!("no such code `{code}`{hint}")))
 }
 
-/// Asks a running weir what its tail samplers decided about a trace and prints the answer, JSON. Fails if none knows.
+/// Asks a running weir what its tail samplers decided about a trace, or until when it waits, and prints the answer, JSON.
+/// Fails if none knows.
 pub(super) fn trace(id: &str, address: &str) -> Result<(), Failure> {
     if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(Failure::Usage(format!("`{id}` is no trace ID: 32 hexadecimal digits are expected")));
@@ -30,7 +31,7 @@ pub(super) fn trace(id: &str, address: &str) -> Result<(), Failure> {
     let (status, body) = healthcheck::get(&url, TIMEOUT).with_context(|| format!("cannot ask `{url}`"))?;
     match status {
         200 if body.contains("\"decision\":") => super::print(&body),
-        200 => Err(anyhow::anyhow!("no decision about trace `{id}` is remembered").into()),
+        200 => Err(anyhow::anyhow!("trace `{id}` does not wait, and no decision about it is remembered").into()),
         404 => Err(anyhow::anyhow!("nothing at `{address}` samples whole traces").into()),
         status => Err(anyhow::anyhow!("`{url}` answers {status}: {}", body.trim()).into()),
     }

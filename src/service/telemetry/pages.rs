@@ -90,6 +90,8 @@ fn answer(code: u16, body: String, content_type: &'static str) -> HttpResponse {
     response
 }
 
+/// What is served beside the pages that components publish.
+const OWN_PATHS: [&str; 4] = ["/metrics", "/livez", "/readyz", "/health"];
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 impl HttpHandler for Handler {
@@ -116,8 +118,13 @@ impl HttpHandler for Handler {
                 answer(code, body, "application/json")
             }
             path => match self.host.registry().pages().answer(path, head.uri.query().unwrap_or_default()) {
-                Some(body) => answer(200, body, "application/json"),
-                None => answer(404, "not found; try /metrics, /livez, /readyz, /health\n".to_owned(), PLAIN),
+                Some(Ok(body)) => answer(200, body, "application/json"),
+                Some(Err(wrong)) => answer(400, format!("{wrong}\n"), PLAIN),
+                None => {
+                    let published = self.host.registry().pages().paths();
+                    let paths: Vec<&str> = OWN_PATHS.into_iter().chain(published).collect();
+                    answer(404, format!("not found; try {}\n", paths.join(", ")), PLAIN)
+                }
             },
         })
     }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// From the query of a request (without `?`) to JSON.
-type Render = dyn Fn(&str) -> String + Send + Sync;
+/// From the query of a request (without `?`) to JSON, or to what is wrong with the query.
+type Render = dyn Fn(&str) -> Result<String, String> + Send + Sync;
 
 /// Entries by owner, the latest last.
 type Entries = BTreeMap<String, Vec<Weak<Render>>>;
@@ -41,16 +41,16 @@ impl Pages {
         owner: &str,
         render: impl Fn() -> String + Send + Sync + 'static,
     ) -> Page {
-        self.publish_answers(path, owner, move |_query| render())
+        self.publish_answers(path, owner, move |_query| Ok(render()))
     }
 
     /// As [`Pages::publish`], for pages that answer questions: `render` is given the query of the request, without `?`;
-    /// empty where there is none.
+    /// empty where there is none. An error says what is wrong with the query.
     pub fn publish_answers(
         &self,
         path: &'static str,
         owner: &str,
-        render: impl Fn(&str) -> String + Send + Sync + 'static,
+        render: impl Fn(&str) -> Result<String, String> + Send + Sync + 'static,
     ) -> Page {
         let render: Arc<Render> = Arc::new(render);
         let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,12 +63,12 @@ impl Pages {
     /// The page at `path`: a JSON object with a member for each owner. `None` if nobody publishes there.
     #[must_use]
     pub fn render(&self, path: &str) -> Option<String> {
-        self.answer(path, "")
+        self.answer(path, "")?.ok()
     }
 
-    /// The page at `path` for the query of a request.
+    /// The page at `path` for the query of a request, or what is wrong with the query.
     #[must_use]
-    pub fn answer(&self, path: &str, query: &str) -> Option<String> {
+    pub fn answer(&self, path: &str, query: &str) -> Option<Result<String, String>> {
         // Rendering may take other locks, so it happens after this one is released.
         let live: Vec<(String, Arc<Render>)> = {
             let pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,8 +79,8 @@ impl Pages {
             return None;
         }
         // Owners are component IDs, which need no escapes in JSON.
-        let members = live.iter().map(|(owner, render)| format!("\"{owner}\":{}", render(query)));
-        Some(format!("{{{}}}\n", members.collect::<Vec<_>>().join(",")))
+        let members = live.iter().map(|(owner, render)| Ok(format!("\"{owner}\":{}", render(query)?)));
+        Some(members.collect::<Result<Vec<_>, String>>().map(|members| format!("{{{}}}\n", members.join(","))))
     }
 
     /// The paths at which something is published.
@@ -108,8 +108,12 @@ mod tests {
         assert_eq!(pages.render("/a").unwrap(), "{\"redaction\":[1],\"redaction/eu\":[2]}\n");
         assert_eq!(pages.paths(), ["/a"]);
         drop((one, two));
-        let answers = pages.publish_answers("/a", "redaction", |query| format!("[{query:?}]"));
-        assert_eq!(pages.answer("/a", "id=1").unwrap(), "{\"redaction\":[\"id=1\"]}\n");
+        let answers = pages.publish_answers("/a", "redaction", |query| match query {
+            "id=" => Err("no id".to_owned()),
+            query => Ok(format!("[{query:?}]")),
+        });
+        assert_eq!(pages.answer("/a", "id=1").unwrap().unwrap(), "{\"redaction\":[\"id=1\"]}\n");
+        assert_eq!(pages.answer("/a", "id=").unwrap(), Err("no id".to_owned()));
         drop(answers);
         assert_eq!((pages.render("/a"), pages.paths().len()), (None, 0));
     }

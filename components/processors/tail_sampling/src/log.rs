@@ -1,15 +1,16 @@
-//! The last decisions, to be asked for by trace ID.
+//! The last decisions, and what waits for one, to be asked for by trace ID.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pdata::account::Charge;
 
 use crate::envelope::Sender;
 use crate::policy::{Chance, Decision, Policy, Verdict};
+use crate::sampler::Sampler;
 
 /// Why a trace was decided when it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,41 +194,92 @@ impl DecisionLog {
     }
 }
 
-/// The logs of all instances of one component ID: one for each pipeline, and those that are being replaced.
+/// A trace that waits for its decision.
+#[derive(Debug)]
+pub struct Undecided {
+    /// Which trace.
+    pub trace_id: [u8; 16],
+    /// Whose.
+    pub sender: Arc<Sender>,
+    /// From its first span until now.
+    pub waited: Duration,
+    /// From now until it is decided, at the latest.
+    pub left: Duration,
+    /// Spans it has.
+    pub spans: u64,
+    /// Bytes it has.
+    pub bytes: u64,
+    /// How long it lasts as far as known, in milliseconds.
+    pub duration_ms: i64,
+}
+
+/// All instances of one component ID: one for each pipeline, and those that are being replaced.
 #[derive(Debug, Default)]
-pub struct Logs(Mutex<Vec<Weak<DecisionLog>>>);
+pub struct Logs(Mutex<Vec<Weak<Sampler>>>);
 
 impl Logs {
-    /// Adds a log, for as long as it lives.
-    pub fn add(&self, log: &Arc<DecisionLog>) {
-        let mut logs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        logs.retain(|log| log.strong_count() > 0);
-        logs.push(Arc::downgrade(log));
+    /// Adds an instance, for as long as it lives.
+    pub fn add(&self, sampler: &Arc<Sampler>) {
+        let mut samplers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        samplers.retain(|sampler| sampler.strong_count() > 0);
+        samplers.push(Arc::downgrade(sampler));
     }
 
-    /// The decisions about a trace, the latest of each log first, or without a trace the number of decisions, as JSON.
-    /// `query` is `trace_id=` and 32 hexadecimal digits.
-    #[must_use]
-    pub fn to_json(&self, query: &str) -> String {
-        let logs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let logs: Vec<Arc<DecisionLog>> = logs.iter().filter_map(Weak::upgrade).collect();
-        let asked = query.split('&').find_map(|pair| pair.strip_prefix("trace_id="));
-        let Some(asked) = asked.and_then(parse_id) else {
-            let count = |log: &Arc<DecisionLog>| log.entries.lock().unwrap_or_else(PoisonError::into_inner).len();
-            let (decisions, size): (usize, usize) =
-                (logs.iter().map(count).sum(), logs.iter().map(|log| log.size).sum());
-            return format!("{{\"decisions\":{decisions},\"size\":{size}}}");
+    fn live(&self) -> Vec<Arc<Sampler>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// What waits of a trace and the decisions about it, the latest of each log first, or without a trace the number of
+    /// decisions, as JSON. `query` is `trace_id=` and 32 hexadecimal digits.
+    ///
+    /// # Errors
+    /// What is wrong with the trace ID.
+    pub fn to_json(&self, query: &str) -> Result<String, String> {
+        let samplers = self.live();
+        let Some(asked) = query.split('&').find_map(|pair| pair.strip_prefix("trace_id=")) else {
+            let logs = samplers.iter().map(|sampler| sampler.log());
+            let count = |log: &DecisionLog| log.entries.lock().unwrap_or_else(PoisonError::into_inner).len();
+            let (decisions, size) = logs.fold((0, 0), |(all, size), log| (all + count(log), size + log.size));
+            return Ok(format!("{{\"decisions\":{decisions},\"size\":{size}}}"));
         };
-        let mut found = Vec::new();
-        logs.iter().for_each(|log| log.find(&asked, &mut found));
-        format!("[{}]", found.join(","))
+        let Some(trace_id) = parse_id(asked) else {
+            return Err(format!("`{asked}` is no trace ID: 32 hexadecimal digits are expected"));
+        };
+        let waiting = samplers.iter().flat_map(|sampler| sampler.waiting(&trace_id));
+        let mut found: Vec<String> = waiting.map(|undecided| undecided.to_json()).collect();
+        samplers.iter().for_each(|sampler| sampler.log().find(&trace_id, &mut found));
+        Ok(format!("[{}]", found.join(",")))
+    }
+}
+
+/// What answers begin with: which trace, whose.
+fn begin_json(trace_id: &[u8; 16], sender: &Sender) -> String {
+    let mut out = String::from("{\"trace_id\":\"");
+    trace_id.iter().for_each(|byte| put(&mut out, format_args!("{byte:02x}")));
+    out.push_str("\",\"tenant\":");
+    quote(sender.context.tenant_name(), &mut out);
+    out
+}
+
+impl Undecided {
+    fn to_json(&self) -> String {
+        let mut out = begin_json(&self.trace_id, &self.sender);
+        let by = (SystemTime::now() + self.left).duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let (waited, left) = (self.waited.as_secs(), self.left.as_secs_f64());
+        let Self { spans, bytes, duration_ms, .. } = self;
+        put(
+            &mut out,
+            format_args!(
+                ",\"decision\":\"waits\",\"left_s\":{left:.1},\"decided_by_unix_ms\":{by},\"waited_s\":{waited},\"spans\":{spans},\"bytes\":{bytes},\"duration_ms\":{duration_ms}}}"
+            ),
+        );
+        out
     }
 }
 
 impl Entry {
     fn to_json(&self, names: &Names) -> String {
-        let mut out = String::from("{\"trace_id\":\"");
-        self.trace_id.iter().for_each(|byte| put(&mut out, format_args!("{byte:02x}")));
+        let mut out = begin_json(&self.trace_id, &self.sender);
         let decision = match self.decision.verdict {
             Verdict::Sampled => "sampled",
             Verdict::NotSampled => "not_sampled",
@@ -235,8 +287,6 @@ impl Entry {
             Verdict::Gated => "gated",
         };
         let policy = self.decision.policy.and_then(|policy| names.get(policy));
-        out.push_str("\",\"tenant\":");
-        quote(self.sender.context.tenant_name(), &mut out);
         put(&mut out, format_args!(",\"decision\":\"{decision}\",\"policy\":"));
         match policy {
             Some(policy) => quote(&policy, &mut out),

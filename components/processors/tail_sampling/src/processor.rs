@@ -66,7 +66,7 @@ impl TailSampling {
             Ok::<_, std::convert::Infallible>(Arc::new(Logs::default()))
         });
         let Ok(logs) = logs;
-        logs.add(sampler.log());
+        logs.add(&sampler);
         settings.decisions().answer_as(&settings.id, &sampler);
         Ok(Self {
             id: settings.id.clone(),

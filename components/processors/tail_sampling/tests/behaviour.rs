@@ -378,10 +378,20 @@ async fn decisions_can_be_asked_for() {
     pass(2500).await;
     let ask = |trace: u64| -> serde_json::Value {
         let id: String = id(trace).iter().map(|byte| format!("{byte:02x}")).collect();
-        let page = rig.world.registry.pages().answer("/tail_sampling/decisions", &format!("trace_id={id}")).unwrap();
+        let page =
+            rig.world.registry.pages().answer("/tail_sampling/decisions", &format!("trace_id={id}")).unwrap().unwrap();
         serde_json::from_str::<serde_json::Value>(&page).unwrap()["tail_sampling/test"].take()
     };
     assert_eq!(ask(1), serde_json::json!([]), "forgotten");
+    rig.offer(vec![span(4), span(4)]).await.unwrap();
+    let waits = &ask(4)[0];
+    assert_eq!((&waits["decision"], &waits["spans"]), (&"waits".into(), &2.into()));
+    let left = waits["left_s"].as_f64().unwrap();
+    assert!((0.9..=1.3).contains(&left), "{waits}");
+    let wrong =
+        |query: &str| rig.world.registry.pages().answer("/tail_sampling/decisions", query).unwrap().unwrap_err();
+    assert_eq!(wrong("trace_id=zz"), "`zz` is no trace ID: 32 hexadecimal digits are expected");
+    assert!(wrong("trace_id=").contains("is no trace ID"));
     let kept = &ask(2)[0];
     assert_eq!(
         (&kept["decision"], &kept["policy"], &kept["cause"]),

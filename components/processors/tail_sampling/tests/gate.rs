@@ -92,7 +92,8 @@ async fn what_chance_would_not_keep_does_not_wait_and_spans_are_kept_alone() {
     assert!(rig.spans().iter().filter(|span| span.status.is_some() && support::number(span) < 5).all(reason));
     let asked = |span: Span| {
         let id: String = span.trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
-        let page = rig.world.registry.pages().answer("/tail_sampling/decisions", &format!("trace_id={id}")).unwrap();
+        let page =
+            rig.world.registry.pages().answer("/tail_sampling/decisions", &format!("trace_id={id}")).unwrap().unwrap();
         serde_json::from_str::<serde_json::Value>(&page).unwrap()["tail_sampling/test"][0].take()
     };
     for (trace, policy) in [(2, Some("errors")), (4, None)] {

@@ -23,8 +23,13 @@ impl Sampler {
     #[must_use]
     pub fn next_tick(&self) -> Instant {
         let next = tick_at(self.now()) + 1;
-        self.started + Duration::from_nanos(next * (NANOS / TICKS))
+        self.started + time_of(next)
     }
+}
+
+/// When a tick is, since the start.
+pub(super) fn time_of(tick: u64) -> Duration {
+    Duration::from_nanos(tick.saturating_mul(NANOS / TICKS))
 }
 
 /// The last tick at or before a time since the start.

@@ -207,6 +207,6 @@ pub fn out_of(sink: &Sink) -> BTreeMap<u64, usize> {
 /// What a page says about a trace.
 pub fn asked(world: &World, trace: u64) -> serde_json::Value {
     let id: String = id(trace).iter().map(|byte| format!("{byte:02x}")).collect();
-    let page = world.registry.pages().answer("/tail_sampling/decisions", &format!("trace_id={id}")).unwrap();
+    let page = world.registry.pages().answer("/tail_sampling/decisions", &format!("trace_id={id}")).unwrap().unwrap();
     serde_json::from_str::<serde_json::Value>(&page).unwrap()["tail_sampling/test"].take()
 }
