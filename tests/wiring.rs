@@ -272,3 +272,33 @@ service:
         assert_eq!(problems_over(&yaml(include_metadata, &chain), &catalog), expected, "{chain}");
     }
 }
+
+#[test]
+fn settings_that_nothing_can_come_of_are_warned_about() {
+    let yaml = |signals: &str| {
+        let pipeline = |signal: &str| {
+            format!("{signal}: {{receivers: [otlp], processors: [probabilistic_sampler], exporters: [nop]}}")
+        };
+        let pipelines: Vec<String> = signals.split(' ').map(pipeline).collect();
+        format!(
+            r#"receivers: {{otlp: {{protocols: {{grpc: }}}}}}
+exporters: {{nop: }}
+processors:
+  probabilistic_sampler:
+    rules: [{{severity_min: 17, sampling_percentage: 100}}]
+    sampling_priority: wanted
+service: {{pipelines: {{{}}}}}
+"#,
+            pipelines.join(", ")
+        )
+    };
+    let catalog = Catalog::default();
+    let of_logs = "is for log records, and is in no pipeline of logs";
+    let told = format!(
+        "6:24 W0006 processors::probabilistic_sampler: `sampling_priority` {of_logs}\n5:12 W0006 processors::probabilistic_sampler: \
+         `rules` {of_logs}\n"
+    );
+    assert_eq!(problems_over(&yaml("traces"), &catalog), told);
+    assert_eq!(problems_over(&yaml("logs"), &catalog), "");
+    assert_eq!(problems_over(&yaml("traces logs"), &catalog), "");
+}

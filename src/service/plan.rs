@@ -4,6 +4,7 @@
 //! business ([`super::graph`]).
 
 mod check;
+mod idle;
 mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -160,6 +161,7 @@ pub fn plan(root: &Node, catalog: &Catalog) -> Result<Plan, Errors> {
     check::check(&mut plan, catalog, &unknown, &mut errors);
     let ((), mut warnings) = errors.into_result(())?;
     warnings.extend(request::lost(&plan, catalog, service));
+    warnings.extend(idle::settings(&plan, catalog));
     plan.warnings = warnings;
     Ok(plan)
 }

@@ -176,6 +176,9 @@ type CreateExtension = dyn Fn(Settings, &AnyConfig) -> Result<Arc<dyn Extension>
 
 type References = dyn Fn(&AnyConfig) -> Vec<ExtensionRef> + Send + Sync;
 type Followed = dyn Fn(&AnyConfig) -> Option<ComponentId> + Send + Sync;
+
+/// Settings that do nothing in pipelines of these signals, with the reason.
+type Idle = dyn Fn(&AnyConfig, &[Signal]) -> Vec<(&'static str, String)> + Send + Sync;
 type Reads = dyn Fn(&AnyConfig, Option<Signal>) -> Vec<RequestPart> + Send + Sync;
 type Keeps = dyn Fn(&AnyConfig) -> RequestKept + Send + Sync;
 
@@ -207,6 +210,7 @@ pub struct Factory {
     schema: fn() -> Schema,
     references: Box<References>,
     followed: Box<Followed>,
+    idle: Box<Idle>,
     reads: Box<Reads>,
     keeps: Box<Keeps>,
     create: Create,
@@ -245,6 +249,7 @@ impl Factory {
             schema: C::schema,
             references: Box::new(|_| Vec::new()),
             followed: Box::new(|_| None),
+            idle: Box::new(|_, _| Vec::new()),
             reads: Box::new(|_, _| Vec::new()),
             keeps: Box::new(|_| RequestKept::EVERYTHING),
             create,
@@ -352,6 +357,17 @@ impl Factory {
         self
     }
 
+    /// Says which settings of a configuration do nothing where all its pipelines are of these signals, by key, with the reason. Warned
+    /// about.
+    #[must_use]
+    pub fn with_idle_settings<C: Send + Sync + 'static>(
+        mut self,
+        idle: impl Fn(&C, &[Signal]) -> Vec<(&'static str, String)> + Send + Sync + 'static,
+    ) -> Self {
+        self.idle = Box::new(move |config, signals| idle(&typed::<C>(config), signals));
+        self
+    }
+
     /// Says what a configuration reads of requests, in pipelines of a signal (extensions: of none). What is gone by then is
     /// warned about.
     #[must_use]
@@ -400,6 +416,12 @@ impl Factory {
     #[must_use]
     pub fn followed(&self, config: &AnyConfig) -> Option<ComponentId> {
         (self.followed)(config)
+    }
+
+    /// The settings of `config` that do nothing in pipelines of these signals, by key, with the reason.
+    #[must_use]
+    pub fn idle_settings(&self, config: &AnyConfig, signals: &[Signal]) -> Vec<(&'static str, String)> {
+        (self.idle)(config, signals)
     }
 
     /// What `config` reads of requests.

@@ -263,6 +263,12 @@ codes! {
     "a component reads metadata or the address of the request that telemetry came with, but something before it does not keep that: a receiver without include_metadata, or a component that puts requests together, as batch does. It finds nothing.",
     "    receivers: {otlp: {protocols: {grpc: }}}\n    processors:\n      attributes: {actions: [{key: tenant, action: insert, from_context: metadata.x-tenant}]}",
     "let the receiver include metadata, list the name under metadata_keys of the batch processor, or put the component in front of it.";
+
+    /// A setting that can never do anything beside the others.
+    IDLE_SETTING = "W0006",
+    "a setting, as it stands, can never do anything: another one takes its place, what it needs is missing, or nothing can meet it.",
+    "    policies:\n      - name: slow\n        type: latency\n        status_code: {status_codes: [ERROR]}   # of another type",
+    "remove the setting, or change what the message names.";
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use config::{ComponentId, Config, GoDuration, Validator};
+use config::{ComponentId, Config, GoDuration, Validator, codes};
+use pdata::Signal;
 use sampling::PROBABILITY_MIN;
 
 /// The type of the processor that decides about traces.
@@ -10,6 +11,9 @@ const DECIDER: &str = "tail_sampling";
 /// How long a record waits for its trace to begin unless configured otherwise, and at most.
 const TRACE_WAIT: Duration = Duration::from_secs(10);
 const TRACE_WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Hexadecimal digits of thresholds unless configured otherwise.
+const PRECISION: i64 = 4;
+const WAITS_FOR: &str = "without `trace_decisions`, no record waits";
 /// Bytes of records that wait, unless configured otherwise.
 const WAITING_BYTES_MAX: u64 = 64 << 20;
 
@@ -67,7 +71,7 @@ pub struct SamplerConfig {
     #[config(default = true)]
     pub fail_closed: bool,
     /// Hexadecimal digits of thresholds, 1 to 14.
-    #[config(default = 4)]
+    #[config(default = PRECISION)]
     pub sampling_precision: i64,
     /// Logs: where the randomness is, `traceID` or `record`.
     pub attribute_source: AttributeSource,
@@ -119,6 +123,59 @@ impl SamplerConfig {
                 v.error(&at("values"), "`values` needs `attribute`, the key whose value it is");
             }
         }
+        for (field, why) in self.idle() {
+            v.warning(field, codes::IDLE_SETTING, why);
+        }
+    }
+
+    /// Settings that can never do anything beside the others.
+    fn idle(&self) -> Vec<(&'static str, &'static str)> {
+        let hashes = self.mode == Mode::HashSeed;
+        let is_followed = self.trace_decisions.is_some();
+        let all = [
+            (self.hash_seed != 0 && !hashes, "hash_seed", "only `mode: hash_seed` has a seed"),
+            (
+                self.sampling_precision != PRECISION && hashes && self.sampling_priority.is_empty(),
+                "sampling_precision",
+                "thresholds of `mode: hash_seed` have the precision of its hash",
+            ),
+            (
+                !self.from_attribute.is_empty() && !hashes,
+                "from_attribute",
+                "only `mode: hash_seed` takes randomness from an attribute",
+            ),
+            (
+                self.attribute_source == AttributeSource::Record && !hashes,
+                "attribute_source",
+                "only `mode: hash_seed` takes randomness from an attribute",
+            ),
+            (
+                self.attribute_source == AttributeSource::Record && hashes && self.from_attribute.is_empty(),
+                "attribute_source",
+                "`record` needs `from_attribute`: without it, no record has randomness",
+            ),
+            (self.trace_wait != GoDuration::from(TRACE_WAIT) && !is_followed, "trace_wait", WAITS_FOR),
+            (self.max_waiting_bytes != WAITING_BYTES_MAX && !is_followed, "max_waiting_bytes", WAITS_FOR),
+        ];
+        all.into_iter().filter(|(is_idle, ..)| *is_idle).map(|(_, field, why)| (field, why)).collect()
+    }
+
+    /// Settings that do nothing in pipelines of `signals`: those for log records where there are none.
+    #[must_use]
+    pub fn idle_for(&self, signals: &[Signal]) -> Vec<(&'static str, String)> {
+        if signals.contains(&Signal::Logs) {
+            return Vec::new();
+        }
+        let all = [
+            (self.attribute_source == AttributeSource::Record, "attribute_source"),
+            (!self.from_attribute.is_empty(), "from_attribute"),
+            (!self.sampling_priority.is_empty(), "sampling_priority"),
+            (!self.rules.is_empty(), "rules"),
+            (self.trace_decisions.is_some(), "trace_decisions"),
+            (self.trace_wait != GoDuration::from(TRACE_WAIT), "trace_wait"),
+        ];
+        let idle = all.into_iter().filter(|(is_set, _)| *is_set);
+        idle.map(|(_, field)| (field, format!("`{field}` is for log records, and is in no pipeline of logs"))).collect()
     }
 }
 

@@ -36,5 +36,6 @@ pub fn factory() -> Factory {
         })
     })
     .with_followed(|config: &SamplerConfig| config.trace_decisions.clone())
+    .with_idle_settings(|config: &SamplerConfig, signals| config.idle_for(signals))
     .with_signals(Stability::Beta, &[Signal::Traces, Signal::Logs])
 }

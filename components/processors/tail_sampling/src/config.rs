@@ -7,7 +7,7 @@ mod size;
 
 use std::time::Duration;
 
-use config::{Config, GoDuration, Unsupported, Validator};
+use config::{Config, GoDuration, Unsupported, Validator, codes};
 
 pub use self::policy::{
     AndConfig, BooleanAttributeConfig, BytesLimitingConfig, CompositeConfig, DropConfig, LatencyConfig, NotConfig,
@@ -17,10 +17,14 @@ pub use self::policy::{
 };
 pub use self::size::ByteSize;
 
+use crate::idle;
 use crate::plan::Plan;
 
 /// The longest wait for a decision.
 const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+/// The least memory that tables and a few spans need, and that requests need.
+const BUDGET_MIN: u64 = 64 << 10;
+const BUDGET_USEFUL: u64 = 1 << 20;
 /// Decisions in the log unless configured otherwise.
 pub const DECISION_LOG_SIZE: u64 = 10_000;
 
@@ -118,8 +122,18 @@ impl TailSamplingConfig {
                            known only after all policies were asked";
             v.error("sample_on_first_match", message);
         }
+        let ByteSize(budget) = self.memory_budget;
+        if (1..BUDGET_MIN).contains(&budget) {
+            let message =
+                format!("`memory_budget` must be at least {}, or 0, got {budget} bytes", ByteSize(BUDGET_MIN));
+            v.error("memory_budget", message);
+        } else if (1..BUDGET_USEFUL).contains(&budget) {
+            let message = "below 1MiB, a single large request is more than may wait, and is decided at once";
+            v.warning("memory_budget", codes::IDLE_SETTING, message);
+        }
         for problem in Plan::compile(self).err().unwrap_or_default() {
             problem.report(v);
         }
+        idle::report(self, v);
     }
 }

@@ -26,6 +26,7 @@
 pub mod conditions;
 pub mod config;
 pub mod envelope;
+pub mod idle;
 pub mod limits;
 pub mod log;
 pub mod metrics;

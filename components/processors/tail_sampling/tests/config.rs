@@ -40,6 +40,7 @@ fn every_policy_type_is_accepted() {
         "type: throughput, throughput: {spans_per_second: 10, key: [service.name]}",
     ] {
         assert_eq!(policy(accepted), "", "{accepted}");
+        assert_eq!(idle(&format!("policies: [{{name: p, {accepted}}}]")), [], "{accepted}");
     }
 }
 
@@ -98,6 +99,7 @@ fn what_cannot_work_is_refused_where_it_stands() {
         (format!("{always}\ntail_storage: file_storage"), "`tail_storage` is not supported"),
         (format!("{always}\nsampling_strategy: at-random"), "sampling_strategy"),
         (format!("{always}\nmemory_budget: lots"), "not a size in bytes"),
+        (format!("{always}\nmemory_budget: 1KiB"), "`memory_budget` must be at least 64KiB, or 0, got 1024 bytes"),
         (format!("{always}\nadjusted_counts: true\nsample_on_first_match: true"), "cannot be used with"),
         (
             "adjusted_counts: true\npolicies: [{name: a, type: probabilistic, probabilistic: {hash_salt: x}}]"
@@ -154,4 +156,87 @@ fn policies_that_need_whole_traces_are_refused_at_ingest() {
     }
     assert_eq!(at_ingest(&within("composite", all), ""), "");
     assert!(at_ingest(&within("composite", all), "adjusted_counts: true").contains("\"my policy\" is stateful"));
+}
+
+/// The settings that are warned about, with the reasons.
+fn idle(yaml: &str) -> Vec<(String, String)> {
+    let (_, warnings) = config::decode_str::<TailSamplingConfig>(yaml).unwrap();
+    let idle = warnings.iter().filter(|warning| warning.code.to_string() == "W0006");
+    idle.map(|warning| (warning.setting.clone(), warning.message.clone())).collect()
+}
+
+#[test]
+fn what_can_never_do_anything_is_told_where_it_stands() {
+    for (policy, field, words) in [
+        (
+            "type: latency, latency: {threshold_ms: 1}, status_code: {status_codes: [ERROR]}",
+            "status_code",
+            "does nothing in a policy of type `latency`",
+        ),
+        ("type: latency", "type", "lacks its block `latency`: it keeps every trace"),
+        ("type: string_attribute", "type", "lacks its block"),
+        ("type: probabilistic", "type", "keeps nothing at 0 percent"),
+        (
+            "type: latency, latency: {threshold_ms: 20, upper_threshold_ms: 10}",
+            "latency::upper_threshold_ms",
+            "longer than 20 ms and at most 10 ms",
+        ),
+        (
+            "type: numeric_attribute, numeric_attribute: {key: k, min_value: 2, max_value: 1}",
+            "numeric_attribute::max_value",
+            "no value is at least 2 and at most 1",
+        ),
+        ("type: span_count, span_count: {min_spans: 3, max_spans: 2}", "span_count::max_spans", "at least 3 and at most 2"),
+        (
+            "type: probabilistic, probabilistic: {sampling_percentage: 101}",
+            "probabilistic::sampling_percentage",
+            "0 to 100 percent, 101",
+        ),
+        (
+            "type: probabilistic, probabilistic: {sampling_percentage: -1}",
+            "probabilistic::sampling_percentage",
+            "0 to 100 percent, -1",
+        ),
+        ("type: string_attribute, string_attribute: {values: [a]}", "string_attribute::key", "empty key"),
+        ("type: string_attribute, string_attribute: {key: k, values: ['']}", "string_attribute::values", "no value is listed"),
+        ("type: boolean_attribute, boolean_attribute: {value: true}", "boolean_attribute::key", "empty key"),
+        ("type: trace_state, trace_state: {key: k}", "trace_state::values", "no value is listed"),
+        (
+            "type: not, not: {not_sub_policy: {type: latency, latency: {threshold_ms: 2, upper_threshold_ms: 1}}}",
+            "not::not_sub_policy::latency::upper_threshold_ms",
+            "at most 1 ms",
+        ),
+        (
+            "type: and, and: {and_sub_policy: [{type: trace_flags, latency: {threshold_ms: 2}}]}",
+            "and::and_sub_policy::0::latency",
+            "policy of type `trace_flags`",
+        ),
+        (
+            "type: composite, composite: {max_total_spans_per_second: 9, composite_sub_policy: [{name: a, type: always_sample}],
+                rate_allocation: [{policy: a, percent: 50}, {policy: b, percent: 50}]}",
+            "composite::rate_allocation::1::policy",
+            "called `b`",
+        ),
+        (
+            "type: composite, composite: {max_total_spans_per_second: 9, composite_sub_policy: [{name: a, type: always_sample},
+                {name: b, type: always_sample}], rate_allocation: [{policy: a, percent: 60}, {policy: b, percent: 50}]}",
+            "composite::rate_allocation",
+            "add up to 110 percent",
+        ),
+    ] {
+        let found = idle(&format!("policies: [{{name: p, {policy}}}]"));
+        let [(setting, why)] = &found[..] else { panic!("{policy}: {found:?}") };
+        assert_eq!(*setting, format!("policies::0::{field}"), "{policy}");
+        assert!(why.contains(words), "{policy}: {why}");
+    }
+    let always = "policies: [{name: p, type: always_sample}]";
+    for (more, field) in [
+        ("decision_wait: 500ms", "decision_wait"),
+        ("decision_wait_after_root_received: 500ms", "decision_wait_after_root_received"),
+        ("memory_budget: 512KiB", "memory_budget"),
+    ] {
+        let found = idle(&format!("{always}\n{more}"));
+        assert!(matches!(&found[..], [(setting, _)] if setting == field), "{more}: {found:?}");
+    }
+    assert_eq!(idle(&format!("{always}\ndecision_wait: 1s\nmemory_budget: 1MiB")), []);
 }
