@@ -107,3 +107,29 @@ impl Parser {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_a_context_from_being_inferred_has_suggestions() {
+        let parser = Parser::new(&[]);
+        let infer = |text: &str| parser.infer(&[(Kind::Statement, text)], |_| true);
+        for (text, expected) in [
+            ("set(span.kind, SPAN_KIND_SERVR)", "did you mean `SPAN_KIND_SERVER`?"),
+            ("set(span.kind, SEVERITY_NUMBER_INFO)", "it exists in: log"),
+            ("set(spn.kind, 1)", "did you mean `span`?"),
+        ] {
+            assert_eq!(infer(text).unwrap_err().help.as_deref(), Some(expected), "{text}");
+        }
+        assert_eq!(infer("set(kind, 1)").unwrap(), None);
+    }
+
+    #[test]
+    fn a_bad_pattern_is_underlined_alone() {
+        let text = r#"replace_pattern(span.name, "a(", "x")"#;
+        let error = Parser::new(&[]).statement(text, super::super::Mode::Prefixed(Context::Span)).unwrap_err();
+        assert_eq!(text.get(error.span), Some(r#""a(""#), "{}", error.message);
+    }
+}
