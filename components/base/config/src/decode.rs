@@ -5,7 +5,7 @@
 
 use crate::{
     codes::{self, Code},
-    error::{ConfigError, Errors},
+    error::{ConfigError, Errors, Severity},
     node::{Node, Value},
     schema::{Schema, sounds_secret},
     validate::Validator,
@@ -27,21 +27,52 @@ pub trait Decode: Sized {
         Value::Null
     }
 
-    /// Checks a decoded value, blocks inside it first. Runs only when decoding found no error.
+    /// Checks a decoded value, blocks inside it first. Where decoding found errors, the default stands in the place of what
+    /// is wrong; what is said about that is left out ([`decode`]).
     fn validate(&self, validator: &mut Validator<'_>) {
         let _ = validator;
     }
 }
 
-/// Decodes and, if that found no error, validates. `path` is the Collector's name of the block: `receivers::otlp`, or
-/// nothing at the top. Errors and warnings are added to `errors`.
+/// Decodes and validates. `path` is the Collector's name of the block: `receivers::otlp`, or nothing at the top. Errors and
+/// warnings are added to `errors`; where decoding found errors, those of validation that may follow from them are left out.
 pub fn decode<T: Decode>(node: &Node, base: T, path: &str, errors: &mut Errors) -> T {
-    let before = errors.error_count();
-    let value = T::decode(node, base, &mut Decoder::new(errors, path));
-    if errors.error_count() == before {
-        value.validate(&mut Validator::new(node, path, errors));
+    let (mut decoding, mut validation) = (Errors::new(), Errors::new());
+    let value = T::decode(node, base, &mut Decoder::new(&mut decoding, path));
+    value.validate(&mut Validator::new(node, path, &mut validation));
+    if decoding.has_errors() {
+        validation.retain(|error| is_of_its_own(error, node, path, &decoding));
     }
+    errors.append(decoding);
+    errors.append(validation);
     value
+}
+
+/// Whether an error of validation would be there if what could not be decoded were right: it is about a setting that was
+/// written, that holds and is in nothing that failed, and it does not speak of that.
+fn is_of_its_own(error: &ConfigError, node: &Node, path: &str, decoding: &Errors) -> bool {
+    let below = error.setting.strip_prefix(path).unwrap_or(&error.setting);
+    let is_written = node.get_path(below).is_some();
+    let touches = |failed: &str| {
+        let key = failed.split("::").filter(|segment| segment.parse::<usize>().is_err()).last().unwrap_or(failed);
+        let speaks = ['`', '\'', '"'].iter().any(|quote| error.message.contains(&format!("{quote}{key}{quote}")));
+        speaks || is_within(failed, &error.setting) || is_within(&error.setting, failed)
+    };
+    let is_free = |failed: &ConfigError| {
+        // A key nobody knows changes nothing, but for the one that may have been meant.
+        let meant = failed.suggestion.as_deref().filter(|_| failed.code == codes::UNKNOWN_KEY);
+        let meant = meant.map(|meant| match failed.setting.rsplit_once("::") {
+            Some((block, _)) => format!("{block}::{meant}"),
+            None => meant.to_owned(),
+        });
+        !touches(&failed.setting) && !meant.is_some_and(|meant| touches(&meant))
+    };
+    is_written && decoding.iter().filter(|failed| failed.severity == Severity::Error).all(is_free)
+}
+
+/// Whether a setting is another, or stands in it.
+fn is_within(setting: &str, other: &str) -> bool {
+    setting.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with("::") || other.is_empty())
 }
 
 /// The path and the collected errors while a tree is decoded.

@@ -175,6 +175,11 @@ impl Errors {
         }
     }
 
+    /// Keeps those of which that holds.
+    pub(crate) fn retain(&mut self, keeps: impl FnMut(&ConfigError) -> bool) {
+        self.items.retain(keeps);
+    }
+
     /// Takes over everything from `other`.
     pub fn append(&mut self, other: Self) {
         for error in other.items {

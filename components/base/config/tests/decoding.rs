@@ -332,6 +332,44 @@ fn validation_has_the_path_of_the_block_and_the_place_of_the_setting() {
 }
 
 #[test]
+fn what_cannot_be_decoded_hides_no_other_mistake_and_makes_none() {
+    let size = "queues::1: `size` must be positive";
+    let range = "'num_consumers' is out of range: the integer `-1` does not fit";
+    refuses("num_consumers: -1\nqueues: [{}, {size: 0}]", &[range, size]);
+    refuses("othre: 1\nqueues: [{}, {size: 0}]", &["'' has invalid keys: othre", size]);
+    // What stands in its place, holds it, or may have been meant is not judged.
+    let many = "'queues[0].size' is out of range: the integer `9223372036854775808` does not fit";
+    refuses("queues: [{size: 9223372036854775808}, {size: 0}]", &[many]);
+    refuses("endpoint: ''\nendpont: x", &["'' has invalid keys: endpont"]);
+    refuses(
+        "queues: {}\ntenants: {t: {size: 0}}",
+        &["'queues' expected a list, got a map", "tenants::t: `size` must be positive"],
+    );
+
+    /// Two that have to fit each other.
+    #[derive(Clone, Debug, PartialEq, Config)]
+    #[config(validate = Range::check)]
+    struct Range {
+        #[config(default = 10u64)]
+        min: u64,
+        #[config(default = 20u64)]
+        max: u64,
+    }
+
+    impl Range {
+        fn check(&self, v: &mut Validator<'_>) {
+            if self.max < self.min {
+                v.error("max", "`max` must not be less than `min`");
+            }
+        }
+    }
+
+    let of = |yaml: &str| config::decode_str::<Range>(yaml).unwrap_err().len();
+    assert_eq!(of("min: 3\nmax: 2"), 1);
+    assert_eq!(of("min: x\nmax: 2"), 1, "`max` may well be more than what was meant for `min`");
+}
+
+#[test]
 fn defaults_encode_and_decode_to_themselves() {
     let value = Exporter { password: Secret::default(), ..decoded("none: {size: 2}\ncompression: x-snappy-framed") };
     let yaml = config::print::to_yaml(&value.encode().into());
