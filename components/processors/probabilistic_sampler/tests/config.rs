@@ -52,7 +52,7 @@ fn settings_that_can_do_nothing_are_told() {
         (&format!("{{{waiting}}}"), &[]),
     ] {
         let (_, warnings) = config::decode_str::<SamplerConfig>(yaml).unwrap();
-        assert!(warnings.iter().all(|warning| warning.code.to_string() == "W0006"), "{yaml}: {warnings:?}");
+        assert!(warnings.iter().all(|warning| warning.code == config::codes::IDLE_SETTING), "{yaml}: {warnings:?}");
         let fields: Vec<&str> = warnings.iter().map(|warning| warning.setting.as_str()).collect();
         assert_eq!(fields, idle, "{yaml}");
     }

@@ -159,9 +159,10 @@ fn policies_that_need_whole_traces_are_refused_at_ingest() {
 }
 
 /// The settings that are warned about, with the reasons.
+#[expect(clippy::unwrap_used, reason = "a helper of tests")]
 fn idle(yaml: &str) -> Vec<(String, String)> {
     let (_, warnings) = config::decode_str::<TailSamplingConfig>(yaml).unwrap();
-    let idle = warnings.iter().filter(|warning| warning.code.to_string() == "W0006");
+    let idle = warnings.iter().filter(|warning| warning.code == config::codes::IDLE_SETTING);
     idle.map(|warning| (warning.setting.clone(), warning.message.clone())).collect()
 }
 
