@@ -120,3 +120,46 @@ proptest! {
         }
     }
 }
+
+/// `replace_pattern(target: path, regex_pattern, replacement, [function: converter], [replacement_format])`
+fn signature(function: &Function) -> String {
+    let params = function.params.iter().map(|param| {
+        let kind = match param.kind {
+            ParamKind::Value => "",
+            ParamKind::Target => ": path",
+            ParamKind::Text => ": text",
+            ParamKind::Int => ": int",
+            ParamKind::Float => ": float",
+            ParamKind::Bool => ": bool",
+            ParamKind::List => ": list",
+            ParamKind::Function => ": converter",
+            ParamKind::Lambda => ": lambda",
+        };
+        match param.is_optional {
+            true => format!("[{}{kind}]", param.name),
+            false => format!("{}{kind}", param.name),
+        }
+    });
+    format!("{}({})", function.name, params.collect::<Vec<_>>().join(", "))
+}
+
+#[test]
+fn the_list_of_functions_is_current() {
+    let rows = include_str!("../../FUNCTIONS.md").lines().filter_map(|line| line.strip_prefix("| `"));
+    let mut documented: Vec<&str> = Vec::new();
+    for row in rows {
+        let (signature, what) = row.split_once("` | ").unwrap_or_else(|| panic!("no row of the table: {row}"));
+        assert!(what.trim_end_matches([' ', '|']).len() > 8, "`{signature}` is not described");
+        documented.push(signature);
+    }
+    let mut functions = standard();
+    functions.sort_by_key(|function| (function.name.starts_with(char::is_uppercase), function.name));
+    let declared: Vec<String> = functions.iter().map(signature).collect();
+    assert_eq!(documented, declared, "FUNCTIONS.md has other rows, or in another order, than there are functions");
+    for function in functions.iter().filter(|function| !function.contexts.is_empty()) {
+        for context in function.contexts {
+            let row = include_str!("../../FUNCTIONS.md").lines().find(|line| line.contains(&signature(function)));
+            assert!(row.is_some_and(|row| row.contains(context.as_str())), "{}: {}", function.name, context.as_str());
+        }
+    }
+}
