@@ -230,6 +230,18 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn the_readme_has_the_current_keys_and_limits() {
+        let readme = include_str!("../../README.md");
+        let table = <TenantConfig as config::Decode>::schema().to_markdown();
+        assert!(readme.contains(&table), "the table of `service::tenant` in README.md is not\n{table}");
+        assert!(readme.contains(&format!("A name is {RULE};")) && RULE.contains(&format!(" {NAME_BYTES_MAX} ")));
+        assert!(readme.contains(&format!("At most {PARTS_MAX} parts;")));
+        let example = readme.split("  tenant:\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let config = config::decode_str::<TenantConfig>(example).unwrap().0;
+        assert_eq!(config.from.len(), 3);
+    }
+
     fn tenancy(yaml: &str) -> Tenancy {
         let tenancy = Tenancy::default();
         tenancy.set(&config::decode_str(yaml).unwrap().0);
