@@ -91,7 +91,10 @@ actions:
         assert!(errors.contains(message), "{message}: {errors}");
     }
     let misspelt = rendered("actions: [{key: a, value: 1, action: upset}]");
-    assert!(misspelt.contains("unsupported action \"upset\" at the 0-th actions; did you mean `upsert`?"), "{misspelt}");
+    assert!(
+        misspelt.contains("unsupported action \"upset\" at the 0-th actions; did you mean `upsert`?"),
+        "{misspelt}"
+    );
     assert!(rendered("{}").contains("missing required field \"actions\""));
     assert!(rendered("actions: []").contains("missing required field \"actions\""));
 }
