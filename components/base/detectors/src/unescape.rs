@@ -73,8 +73,7 @@ impl Unescaped {
 pub(crate) fn plain(text: &[u8], place: usize) -> Option<(Option<u8>, usize)> {
     match at(text, place) {
         b'%' | b'\\' => escape(text, place).map(|(byte, end)| (Some(byte), end)),
-        0xc2 | 0xe2 | 0xef => look_alike(text.get(place..)?).map(|(byte, length)| (byte, place + length)),
-        _ => None,
+        _ => look_alike(text.get(place..)?).map(|(byte, length)| (byte, place + length)),
     }
 }
 

@@ -5,26 +5,7 @@
 use config::{Node, Validator, codes};
 
 use crate::config::{CompositeConfig, PolicyConfig, SubPolicy, TailSamplingConfig};
-
-/// The blocks that policies of all types have.
-const BLOCKS: [&str; 16] = [
-    "and",
-    "boolean_attribute",
-    "bytes_limiting",
-    "composite",
-    "drop",
-    "latency",
-    "not",
-    "numeric_attribute",
-    "ottl_condition",
-    "probabilistic",
-    "rate_limiting",
-    "span_count",
-    "status_code",
-    "string_attribute",
-    "throughput",
-    "trace_state",
-];
+use crate::plan::KINDS;
 
 /// Types that are accepted without their block, and what they do then.
 const WITHOUT_BLOCK: [(&str, &str); 8] = [
@@ -79,7 +60,7 @@ impl Idle {
     fn policy(&mut self, field: &str, policy: &PolicyConfig, node: Option<&Node>) {
         let kind = policy.kind.as_str();
         let written = |block: &str| node.is_some_and(|node| node.get(block).is_some());
-        for block in BLOCKS.into_iter().filter(|block| *block != kind && written(block)) {
+        for block in KINDS.into_iter().filter(|block| *block != kind && written(block)) {
             self.add(&format!("{field}::{block}"), format!("`{block}` does nothing in a policy of type `{kind}`"));
         }
         let missing = WITHOUT_BLOCK.iter().find(|(of, _)| *of == kind && node.is_some() && !written(kind));

@@ -80,8 +80,9 @@ impl Plan {
     }
 }
 
-/// The types that stand anywhere, for suggestions.
-const KINDS: [&str; 18] = [
+/// The types of policies. Each but `always_sample` and `trace_flags`, which the configuration does not let have one, has a block of
+/// its name.
+pub(crate) const KINDS: [&str; 18] = [
     "always_sample",
     "latency",
     "span_count",
